@@ -57,6 +57,7 @@ bool px_slice_equal(struct px_slice a, struct px_slice b);
 int px_slice_compare(struct px_slice a, struct px_slice b); /* memcmp order, shorter first */
 /* Copy as a terminated string into `room` bytes, cut at room - 1; returns ret_text. */
 char *px_slice_to_text(struct px_slice slice, char *ret_text, size_t room);
+bool px_slice_is_text(struct px_slice slice); /* UTF-8 (RFC 3629) without NUL */
 
 /* A growing byte buffer that owns its memory. {0} is empty and valid. */
 struct px_buf {

@@ -42,7 +42,7 @@ enum px_wire_result {
         PX_WIRE_OK = 0,
         PX_WIRE_BAD = 1,     /* malformed, truncated, wrong type, trailing bytes */
         PX_WIRE_DEEP = 2,    /* nested deeper than PX_WIRE_DEPTH_MAX */
-        PX_WIRE_LIMIT = 3,   /* a string, list or number above the limit of its field */
+        PX_WIRE_LIMIT = 3,   /* a string, list or number outside the limits of its field */
         PX_WIRE_NEWER = 4,   /* another wire version */
 };
 
@@ -58,12 +58,13 @@ uint32_t px_read_map(struct px_reader *reader, uint32_t count_max);
 bool px_read_bool(struct px_reader *reader);
 uint64_t px_read_u64(struct px_reader *reader, uint64_t value_max);
 int64_t px_read_i64(struct px_reader *reader, int64_t value_min, int64_t value_max);
-double px_read_f64(struct px_reader *reader);
+double px_read_f64(struct px_reader *reader); /* finite, else PX_WIRE_LIMIT */
 /* Borrowed from the frame. Text is checked to be UTF-8 without NUL. */
 struct px_slice px_read_text(struct px_reader *reader, size_t length_max);
 struct px_slice px_read_bytes(struct px_reader *reader, size_t length_max);
 bool px_read_nil(struct px_reader *reader); /* consumes a nil if one stands here */
-void px_read_skip(struct px_reader *reader); /* one value of any type, bounded depth */
+/* One value of any type. Containers nested deeper than PX_WIRE_DEPTH_MAX give PX_WIRE_DEEP. */
+void px_read_skip(struct px_reader *reader);
 void px_read_end(struct px_reader *reader); /* PX_WIRE_BAD if bytes are left */
 void px_reader_fail(struct px_reader *reader, int error); /* first error wins */
 
@@ -74,7 +75,7 @@ void px_write_nil(struct px_buf *buf);
 void px_write_bool(struct px_buf *buf, bool value);
 void px_write_u64(struct px_buf *buf, uint64_t value);
 void px_write_i64(struct px_buf *buf, int64_t value);
-void px_write_f64(struct px_buf *buf, double value);
+void px_write_f64(struct px_buf *buf, double value); /* finite: readers refuse the rest */
 void px_write_text(struct px_buf *buf, struct px_slice text);
 void px_write_bytes(struct px_buf *buf, struct px_slice bytes);
 
