@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plexus.h - libplexus: submit jobs to a Plexus mesh, follow, wait for and change them, or serve tasks.
+ *
+ * Every function is thread-safe. One thread of the library owns the connection; it reconnects by
+ * itself and repeats what was not answered, so that a broker restart costs callers nothing but time.
+ * Calls block for at most timeout_ms: < 0 = for ever, 0 = the default of the connection (30 s).
+ * Results: 0 = done; > 0 = refusal, a plexus_error below; plexus_error_text() and plexus_detail() say
+ * why. Objects the library returns are freed by the matching plexus_*_free(); strings in them end in
+ * NUL, never NULL (empty when there is nothing to say). Times are ms since 1970 UTC; 0 = none. */
+#ifndef PLEXUS_H
+#define PLEXUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PLEXUS_API __attribute__((visibility("default")))
+
+/* Same numbers as in the protocol document. */
+enum plexus_error {
+        PLEXUS_OK = 0,
+        PLEXUS_ABSENT = 1,
+        PLEXUS_CONFLICT = 2,
+        PLEXUS_LIMIT = 3,
+        PLEXUS_INVALID = 4,
+        PLEXUS_DENIED = 5,
+        PLEXUS_PROTO = 6,
+        PLEXUS_BUSY = 7,
+        PLEXUS_STORAGE_FULL = 8,
+        PLEXUS_FENCED = 9,
+        PLEXUS_EXPIRED = 10,
+        PLEXUS_KEY_CONFLICT = 11,
+        PLEXUS_REVOKED = 12,
+        PLEXUS_UNREACHABLE = 13,
+        PLEXUS_TIMED_OUT = 14,
+        PLEXUS_DAMAGED = 15,
+        PLEXUS_VERSION = 16,
+        PLEXUS_SNAPSHOT = 17,
+        PLEXUS_CANCELLED = 23,
+        PLEXUS_DUPLICATE = 24,
+        PLEXUS_CLUSTER = 25,
+};
+
+enum plexus_state {
+        PLEXUS_BLOCKED = 1, PLEXUS_QUEUED, PLEXUS_ASSIGNED, PLEXUS_RUNNING, PLEXUS_CANCELLING,
+        PLEXUS_JOB_OK, PLEXUS_FAILED, PLEXUS_JOB_CANCELLED, PLEXUS_TIMEOUT, PLEXUS_LOST, PLEXUS_SKIPPED,
+};
+
+PLEXUS_API const char *plexus_error_name(int error);  /* "ABSENT" */
+PLEXUS_API const char *plexus_error_text(int error);  /* "no such thing, or it is not yours" */
+PLEXUS_API int plexus_error_exit(int error);          /* exit code of the command line for it */
+PLEXUS_API const char *plexus_state_name(int state);  /* "running" */
+PLEXUS_API int plexus_state_from_name(const char *name); /* 0 = unknown */
+PLEXUS_API bool plexus_state_ended(int state);
+PLEXUS_API const char *plexus_version(void);
+
+/* ---- connection ------------------------------------------------------------------------------------- */
+
+typedef struct plexus plexus;
+
+struct plexus_options {
+        const char *url;   /* plexus://host[:port][,host2...] or local:DIR; NULL = PLEXUS_URL, else the
+                            * current context */
+        const char *token; /* NULL = PLEXUS_TOKEN, else the current context's; not needed for local: */
+        const char *context; /* name of a context; NULL = PLEXUS_CONTEXT, else the current one */
+        const char *program; /* shown at the broker */
+        int64_t timeout_ms;  /* default of blocking calls; 0 = 30 s */
+};
+
+/* Connect and greet the broker. *ret is set even on refusal (free it after reading plexus_detail()),
+ * except for PLEXUS_INVALID arguments found before anything was tried.
+ * Refuses: PLEXUS_UNREACHABLE which hop failed stands in plexus_detail(); PLEXUS_REVOKED;
+ *          PLEXUS_INVALID a broken token, no context (says what to start). */
+PLEXUS_API int plexus_connect(const struct plexus_options *options, plexus **ret);
+PLEXUS_API void plexus_close(plexus *px);
+/* Why the last refused call of this thread was refused, in words with numbers and what would help. */
+PLEXUS_API const char *plexus_detail(plexus *px);
+/* Readable when plexus_events/stream/worker callbacks or finished waits may be taken without blocking. */
+PLEXUS_API int plexus_fd(plexus *px);
+PLEXUS_API bool plexus_connected(plexus *px);
+
+struct plexus_who {
+        char principal[65];
+        char role[16];
+        bool sees_all;
+        uint64_t epoch; /* of the broker */
+        char broker_version[32];
+        char url[512];
+};
+PLEXUS_API int plexus_whoami(plexus *px, struct plexus_who *ret_who);
+
+/* ---- submit ---------------------------------------------------------------------------------------------- */
+
+struct plexus_pair {
+        const char *key;
+        const char *value;
+};
+
+/* {0} is a job with defaults: 1 cpu, no retries, on_lost rerun, grace 10 s, output kept to 256 MiB. */
+struct plexus_job_spec {
+        const char *const *argv;       /* NULL-terminated; NULL for a task */
+        const char *task_type;         /* NULL for a command */
+        const void *input;             /* standard input, or the task's payload; NULL = none */
+        size_t input_bytes;
+        bool has_input;                /* input of 0 bytes instead of none */
+        const struct plexus_pair *env; /* NULL = none */
+        size_t env_count;
+        const char *cwd;               /* NULL = the caller's directory (command), none (task) */
+        bool scratch;                  /* run in a fresh directory */
+        const char *name;
+        const struct plexus_pair *labels;
+        size_t labels_count;
+        int32_t priority;
+        double cpus;                   /* 0 = 1 for a command, 0 for a task; negative = none */
+        uint64_t memory_bytes;
+        const char *node;              /* only there */
+        uint32_t retries;
+        uint64_t backoff_ms;
+        bool on_lost_fail;             /* at most once: never run again after a lost node */
+        uint64_t lost_after_ms;
+        uint64_t time_limit_ms;
+        uint64_t grace_ms;             /* 0 = 10 s */
+        uint64_t log_bytes;            /* 0 = 256 MiB */
+        int64_t start_wall_ms;
+        bool hold;
+        bool as_root;
+        const char *key;               /* idempotency key */
+};
+
+/* Submit one job. When it returns 0 the job is durable. The library repeats the request until it is
+ * answered: the same job, whatever happened to the broker meanwhile.
+ * Refuses: INVALID, LIMIT, DENIED, KEY_CONFLICT, STORAGE_FULL (try again later), TIMED_OUT or
+ *          UNREACHABLE (outcome unknown; with `key` set, submitting again is safe). */
+PLEXUS_API int plexus_submit(plexus *px, const struct plexus_job_spec *spec, uint64_t *ret_job);
+/* Submit many in as few messages as they fit; ret_jobs[i] = 0 and ret_errors[i] > 0 where refused
+ * (ret_errors may be NULL). Returns 0 when all were accepted, else the first refusal. */
+PLEXUS_API int plexus_submit_many(plexus *px, const struct plexus_job_spec *specs, size_t count,
+                                  uint64_t *ret_jobs, int *ret_errors, int64_t timeout_ms);
+/* Submit without waiting: `done` is called by the library's thread (or never, after plexus_close). */
+PLEXUS_API int plexus_submit_async(plexus *px, const struct plexus_job_spec *spec,
+                                   void (*done)(void *context, int error, uint64_t job), void *context);
+
+/* ---- wait --------------------------------------------------------------------------------------------------- */
+
+struct plexus_end {
+        uint64_t job;
+        int state;          /* enum plexus_state */
+        uint32_t attempt;
+        int exit_code;      /* -1 = none */
+        int signal;         /* 0 = none */
+        char reason[512];   /* in words */
+        char node[65];
+        int error;          /* PLEXUS_ABSENT: no such job, or not yours */
+        bool has_result;
+        void *result;       /* up to 1 MiB; freed by plexus_end_fini(); NULL = none */
+        size_t result_bytes;
+};
+PLEXUS_API void plexus_end_fini(struct plexus_end *end);
+/* Wait until a job ended. Refuses: ABSENT, TIMED_OUT (it goes on). */
+PLEXUS_API int plexus_wait(plexus *px, uint64_t job, int64_t timeout_ms, struct plexus_end *ret_end);
+/* Begin to watch jobs; then take ends as they come, in any order. */
+PLEXUS_API int plexus_watch(plexus *px, const uint64_t *jobs, size_t count);
+PLEXUS_API int plexus_next_end(plexus *px, int64_t timeout_ms, struct plexus_end *ret_end);
+
+/* ---- look ----------------------------------------------------------------------------------------------------- */
+
+struct plexus_job {
+        uint64_t id;
+        int state;
+        char state_name[16];
+        char reason[512];
+        char name[129];
+        char owner[65];
+        char task_type[65];
+        const struct plexus_pair *labels;
+        size_t labels_count;
+        int32_t priority;
+        double cpus;
+        uint64_t memory_bytes;
+        char node[65];
+        char pinned_node[65];
+        uint32_t attempt;
+        uint32_t failures;
+        uint32_t retries;
+        bool on_lost_fail;
+        int64_t submitted_ms, started_ms, ended_ms, start_wall_ms;
+        int exit_code;
+        int signal;
+        double progress; /* 0 to 1; < 0 = unknown */
+        char progress_text[257];
+        uint64_t memory_peak_bytes;
+        uint64_t cpu_ms;
+        bool has_result;
+};
+
+struct plexus_filter {
+        uint32_t states;      /* bit 1 << state; 0 = any */
+        const char *owner;    /* NULL = all that may be seen; "me" = the caller */
+        const char *name;     /* NULL = any */
+        bool name_part;       /* name is a part */
+        int64_t since_ms, until_ms;
+        const char *node;
+        const struct plexus_pair *labels; /* value NULL = label exists */
+        size_t labels_count;
+        uint64_t first, last, step; /* range of ids; 0 = none */
+        bool active, done;    /* both false = active */
+        bool newest_first;
+};
+
+struct plexus_list {
+        struct plexus_job *jobs;
+        size_t count;
+        uint64_t cursor; /* pass on for the next page; 0 = that was all */
+        void *memory;
+};
+/* One page of jobs, at most count_max (1000). cursor 0 = begin. */
+PLEXUS_API int plexus_jobs(plexus *px, const struct plexus_filter *filter, uint64_t cursor,
+                           size_t count_max, struct plexus_list *ret_list);
+PLEXUS_API void plexus_list_fini(struct plexus_list *list);
+
+struct plexus_attempt {
+        uint32_t attempt;
+        char node[65];
+        char outcome[16];
+        char reason[512];
+        int exit_code, signal;
+        int64_t started_ms, ended_ms;
+        uint64_t cpu_ms, memory_peak_bytes, out_bytes, err_bytes, out_dropped_bytes, err_dropped_bytes;
+        uint64_t log_pending_bytes;
+};
+struct plexus_shown {
+        struct plexus_job job;
+        char **argv; /* NULL-terminated; NULL for a task */
+        struct plexus_pair *env;
+        size_t env_count;
+        char *cwd;
+        bool scratch, has_input;
+        size_t input_bytes;
+        uint64_t time_limit_ms, grace_ms, log_bytes;
+        struct plexus_attempt *attempts; /* ended ones, oldest first */
+        size_t attempts_count;
+        uint64_t out_bytes, err_bytes;   /* of the last attempt so far */
+        void *result;
+        size_t result_bytes;
+        void *memory;
+};
+PLEXUS_API int plexus_show(plexus *px, uint64_t job, struct plexus_shown *ret_shown);
+PLEXUS_API void plexus_shown_fini(struct plexus_shown *shown);
+/* Why a job is where it is: lines of text, position in its order. Free with plexus_lines_free(). */
+PLEXUS_API int plexus_why(plexus *px, uint64_t job, char ***ret_lines, uint64_t *ret_position);
+PLEXUS_API void plexus_lines_free(char **lines);
+
+struct plexus_status {
+        uint64_t epoch, uptime_ms, blocked, queued, assigned, running, cancelling, ended, commit_index;
+        uint32_t nodes_up, nodes_draining, nodes_unreachable;
+        double cpus, cpus_used;
+        bool storage_full;
+};
+PLEXUS_API int plexus_status(plexus *px, struct plexus_status *ret_status);
+
+/* ---- change ------------------------------------------------------------------------------------------------------ */
+
+struct plexus_change_answer {
+        uint64_t job;
+        int error; /* 0 = done */
+        int state; /* afterwards */
+        char text[512];
+};
+/* One verb over many jobs. answers (count of them) may be NULL. Returns 0 when all were done, else the
+ * first refusal. `reason` is stored with a cancel. */
+PLEXUS_API int plexus_cancel(plexus *px, const uint64_t *jobs, size_t count, const char *reason,
+                             bool force, struct plexus_change_answer *answers);
+PLEXUS_API int plexus_retry(plexus *px, const uint64_t *jobs, size_t count, bool force,
+                            struct plexus_change_answer *answers);
+PLEXUS_API int plexus_hold(plexus *px, const uint64_t *jobs, size_t count,
+                           struct plexus_change_answer *answers);
+PLEXUS_API int plexus_release(plexus *px, const uint64_t *jobs, size_t count,
+                              struct plexus_change_answer *answers);
+PLEXUS_API int plexus_rename(plexus *px, uint64_t job, const char *name);
+PLEXUS_API int plexus_priority(plexus *px, const uint64_t *jobs, size_t count, int32_t priority,
+                               struct plexus_change_answer *answers);
+PLEXUS_API int plexus_purge(plexus *px, const uint64_t *jobs, size_t count,
+                            struct plexus_change_answer *answers);
+PLEXUS_API int plexus_signal(plexus *px, const uint64_t *jobs, size_t count, int signal,
+                             struct plexus_change_answer *answers);
+
+/* ---- logs -------------------------------------------------------------------------------------------------------- */
+
+typedef struct plexus_stream plexus_stream;
+
+struct plexus_log_options {
+        uint32_t attempt;   /* 0 = the last, and those that follow */
+        bool out, err;      /* both false = both */
+        uint64_t out_offset, err_offset;
+        uint64_t tail_bytes; /* 0 = from the offsets */
+        bool follow;        /* go on until the job has ended and every byte was given */
+};
+enum plexus_log_kind {
+        PLEXUS_LOG_OUT = 1, PLEXUS_LOG_ERR = 2, /* bytes */
+        PLEXUS_LOG_DROPPED, /* dropped_bytes of `stream` are missing before offset: the log's cap */
+        PLEXUS_LOG_ATTEMPT, /* what follows belongs to this attempt */
+        PLEXUS_LOG_PROGRESS,
+        PLEXUS_LOG_END,     /* the job ended (state) and all was given; nothing follows */
+};
+struct plexus_log_item {
+        int kind;
+        int stream; /* 1 out, 2 err */
+        uint64_t job;
+        uint32_t attempt;
+        uint64_t offset;
+        const uint8_t *bytes; /* valid until the next call on the stream */
+        size_t length;
+        uint64_t dropped_bytes;
+        int64_t wall_ms;
+        double progress;
+        const char *text; /* progress message; node of an attempt; reason at the end */
+        int state;        /* at the end */
+        uint64_t log_pending_bytes; /* at the end: bytes that are still on the node */
+};
+/* Open the log of a job. Each byte is given once, in order, whatever happens to the connection. */
+PLEXUS_API int plexus_logs(plexus *px, uint64_t job, const struct plexus_log_options *options,
+                           plexus_stream **ret_stream);
+/* The next item. Refuses: TIMED_OUT nothing within timeout_ms; ABSENT; CANCELLED after close. */
+PLEXUS_API int plexus_log_next(plexus_stream *stream, int64_t timeout_ms,
+                               struct plexus_log_item *ret_item);
+PLEXUS_API void plexus_stream_close(plexus_stream *stream);
+
+/* ---- events ------------------------------------------------------------------------------------------------------- */
+
+struct plexus_event {
+        uint64_t index;    /* number: (index, position), larger than every earlier one's */
+        uint32_t position;
+        const char *type;  /* "job.failed" */
+        int64_t wall_ms;
+        uint64_t job;
+        uint32_t attempt;
+        const char *node;
+        int state;
+        const char *text;
+        int exit_code, signal;
+};
+/* Events after (index, position), {0,0} = from the oldest kept, {UINT64_MAX,0} = from now; job 0 = all
+ * that may be seen. Each once, in order. */
+PLEXUS_API int plexus_events(plexus *px, uint64_t index, uint32_t position, uint64_t job,
+                             plexus_stream **ret_stream);
+/* Refuses: TIMED_OUT; SNAPSHOT older than what is kept. Strings are valid until the next call. */
+PLEXUS_API int plexus_event_next(plexus_stream *stream, int64_t timeout_ms,
+                                 struct plexus_event *ret_event);
+
+/* ---- nodes, tokens -------------------------------------------------------------------------------------------------- */
+
+struct plexus_node {
+        char name[65], kind[8], state[16], version[32], kill_mode[129], enforces[513], accounts[16];
+        char principal[65];
+        double cpus, cpus_used;
+        uint64_t memory_bytes, memory_used_bytes;
+        uint32_t jobs;
+        uint64_t seen_ms;
+        char types[256]; /* of a worker, separated by commas */
+};
+PLEXUS_API int plexus_nodes(plexus *px, struct plexus_node **ret_nodes, size_t *ret_count);
+PLEXUS_API void plexus_nodes_free(struct plexus_node *nodes);
+/* verb: "drain", "resume", "stop" (wait for its jobs), "kill" (end them), "remove". */
+PLEXUS_API int plexus_node_change(plexus *px, const char *name, const char *verb);
+
+struct plexus_token_info {
+        uint32_t id;
+        char name[65], role[16], enrol_role[16];
+        int64_t created_ms, expires_ms;
+        uint32_t uses_left;
+        bool revoked;
+};
+/* Make a token. role: "user", "service", "node", "worker", "monitor", "admin", or "enrol" with
+ * enrol_role, uses. The secret exists only in ret_token (at least 160 bytes). */
+PLEXUS_API int plexus_token_create(plexus *px, const char *role, const char *name,
+                                   const char *enrol_role, uint32_t uses, uint64_t lifetime_ms,
+                                   char *ret_token, size_t room);
+PLEXUS_API int plexus_token_revoke(plexus *px, const char *name_or_id);
+PLEXUS_API int plexus_tokens(plexus *px, struct plexus_token_info **ret_tokens, size_t *ret_count);
+PLEXUS_API void plexus_tokens_free(struct plexus_token_info *tokens);
+/* Exchange an enrolment token for a token of one's own, named `name`. */
+PLEXUS_API int plexus_enrol(const char *url, const char *enrol_token, const char *name,
+                            int64_t timeout_ms, char *ret_token, size_t room, char *ret_detail,
+                            size_t detail_room);
+
+/* ---- function workers ------------------------------------------------------------------------------------------------- */
+
+typedef struct plexus_worker plexus_worker;
+typedef struct plexus_task plexus_task;
+
+/* Serve tasks of `type` with up to `slots` at once. The handler runs on threads of the library and
+ * must finish its task with plexus_task_return() or plexus_task_fail(), there or on any thread later. */
+PLEXUS_API int plexus_worker_new(plexus *px, const char *name, uint32_t slots, plexus_worker **ret_worker);
+PLEXUS_API int plexus_worker_handle(plexus_worker *worker, const char *type,
+                                    void (*handler)(void *context, plexus_task *task), void *context);
+PLEXUS_API int plexus_worker_start(plexus_worker *worker);
+/* Take no more tasks, wait for those that run (timeout_ms), say goodbye. */
+PLEXUS_API int plexus_worker_stop(plexus_worker *worker, int64_t timeout_ms);
+PLEXUS_API void plexus_worker_free(plexus_worker *worker);
+PLEXUS_API uint64_t plexus_task_job(const plexus_task *task);
+PLEXUS_API uint32_t plexus_task_attempt(const plexus_task *task);
+PLEXUS_API const void *plexus_task_input(const plexus_task *task, size_t *ret_bytes);
+PLEXUS_API bool plexus_task_cancelled(const plexus_task *task); /* asked to stop, or fenced off */
+PLEXUS_API void plexus_task_progress(plexus_task *task, double progress, const char *text);
+PLEXUS_API void plexus_task_return(plexus_task *task, const void *result, size_t bytes);
+PLEXUS_API void plexus_task_fail(plexus_task *task, const char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
