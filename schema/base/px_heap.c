@@ -42,8 +42,7 @@ static void heap_sift_down(struct px_heap *heap, struct px_heap_item *item)
 
                 if (child > heap->count)
                         break;
-                if (child < heap->count &&
-                    heap->before(heap->items[child + 1], heap->items[child]))
+                if (child < heap->count && heap->before(heap->items[child + 1], heap->items[child]))
                         child++;
                 if (!heap->before(heap->items[child], item))
                         break;
@@ -65,7 +64,8 @@ void px_heap_push(struct px_heap *heap, struct px_heap_item *item)
         PX_ASSERT(item->position == 0);
         if (heap->count + 1 >= heap->capacity) {
                 heap->capacity = PX_MAX(heap->capacity * 2, (size_t)HEAP_CAPACITY_MIN);
-                heap->items = px_realloc(heap->items, heap->capacity * sizeof(struct px_heap_item *));
+                heap->items =
+                        px_realloc(heap->items, heap->capacity * sizeof(struct px_heap_item *));
         }
         heap->count++;
         heap_place(heap, heap->count, item);

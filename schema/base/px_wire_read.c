@@ -78,21 +78,21 @@ static const struct {
         uint8_t width_bytes;
         uint8_t add;
 } formats[32] = {
-        [0x00] = {KIND_NIL, 0, 0},         [0x02] = {KIND_BOOL, 0, 0},
-        [0x03] = {KIND_BOOL, 0, 1},        [0x04] = {KIND_BYTES, 1, 0},
-        [0x05] = {KIND_BYTES, 2, 0},       [0x06] = {KIND_BYTES, 4, 0},
-        [0x07] = {KIND_EXTENSION, 1, 1},   [0x08] = {KIND_EXTENSION, 2, 1},
-        [0x09] = {KIND_EXTENSION, 4, 1},   [0x0A] = {KIND_FLOAT, 4, 0},
-        [0x0B] = {KIND_FLOAT, 8, 0},       [0x0C] = {KIND_UNSIGNED, 1, 0},
-        [0x0D] = {KIND_UNSIGNED, 2, 0},    [0x0E] = {KIND_UNSIGNED, 4, 0},
-        [0x0F] = {KIND_UNSIGNED, 8, 0},    [0x10] = {KIND_SIGNED, 1, 0},
-        [0x11] = {KIND_SIGNED, 2, 0},      [0x12] = {KIND_SIGNED, 4, 0},
-        [0x13] = {KIND_SIGNED, 8, 0},      [0x14] = {KIND_EXTENSION, 0, 2},
-        [0x15] = {KIND_EXTENSION, 0, 3},   [0x16] = {KIND_EXTENSION, 0, 5},
-        [0x17] = {KIND_EXTENSION, 0, 9},   [0x18] = {KIND_EXTENSION, 0, 17},
-        [0x19] = {KIND_TEXT, 1, 0},        [0x1A] = {KIND_TEXT, 2, 0},
-        [0x1B] = {KIND_TEXT, 4, 0},        [0x1C] = {KIND_ARRAY, 2, 0},
-        [0x1D] = {KIND_ARRAY, 4, 0},       [0x1E] = {KIND_MAP, 2, 0},
+        [0x00] = {KIND_NIL, 0, 0},       [0x02] = {KIND_BOOL, 0, 0},
+        [0x03] = {KIND_BOOL, 0, 1},      [0x04] = {KIND_BYTES, 1, 0},
+        [0x05] = {KIND_BYTES, 2, 0},     [0x06] = {KIND_BYTES, 4, 0},
+        [0x07] = {KIND_EXTENSION, 1, 1}, [0x08] = {KIND_EXTENSION, 2, 1},
+        [0x09] = {KIND_EXTENSION, 4, 1}, [0x0A] = {KIND_FLOAT, 4, 0},
+        [0x0B] = {KIND_FLOAT, 8, 0},     [0x0C] = {KIND_UNSIGNED, 1, 0},
+        [0x0D] = {KIND_UNSIGNED, 2, 0},  [0x0E] = {KIND_UNSIGNED, 4, 0},
+        [0x0F] = {KIND_UNSIGNED, 8, 0},  [0x10] = {KIND_SIGNED, 1, 0},
+        [0x11] = {KIND_SIGNED, 2, 0},    [0x12] = {KIND_SIGNED, 4, 0},
+        [0x13] = {KIND_SIGNED, 8, 0},    [0x14] = {KIND_EXTENSION, 0, 2},
+        [0x15] = {KIND_EXTENSION, 0, 3}, [0x16] = {KIND_EXTENSION, 0, 5},
+        [0x17] = {KIND_EXTENSION, 0, 9}, [0x18] = {KIND_EXTENSION, 0, 17},
+        [0x19] = {KIND_TEXT, 1, 0},      [0x1A] = {KIND_TEXT, 2, 0},
+        [0x1B] = {KIND_TEXT, 4, 0},      [0x1C] = {KIND_ARRAY, 2, 0},
+        [0x1D] = {KIND_ARRAY, 4, 0},     [0x1E] = {KIND_MAP, 2, 0},
         [0x1F] = {KIND_MAP, 4, 0},
 };
 
@@ -178,7 +178,8 @@ static struct head head_take(struct px_reader *reader)
         return head;
 }
 
-/* ---- typed reads ------------------------------------------------------------------------------ */
+/* ---- typed reads ------------------------------------------------------------------------------
+ */
 
 /* Consume a head that must be of `kind`; false and the error set if it is not. */
 static bool take_kind(struct px_reader *reader, enum kind kind, uint64_t *ret_number)
@@ -334,7 +335,8 @@ void px_read_end(struct px_reader *reader)
                 px_reader_fail(reader, PX_WIRE_BAD);
 }
 
-/* ---- skipping ----------------------------------------------------------------------------------- */
+/* ---- skipping -----------------------------------------------------------------------------------
+ */
 
 /* Consume one head and the bytes it owns; returns how many values stand inside it. */
 static uint64_t skip_one(struct px_reader *reader)
