@@ -21,7 +21,9 @@ struct egress_options {
         const char *logs_dir;         /* existing; segments live here */
         const char *const *data_endpoints;   /* to bind, NULL-terminated: ipc:// and tcp:// */
         const char *const *events_endpoints;
-        void (*secure)(void *context, void *socket); /* CURVE server, ZAP domain, limits; before bind */
+        /* Set CURVE server, ZAP domain, filters and limits before `endpoint` is bound. A socket takes
+         * ipc or tcp endpoints, not both: one ROUTER (data) and one PUB (events) for each kind. */
+        void (*secure)(void *context, void *socket, const char *endpoint);
         void *secure_context;
         uint64_t epoch;
         uint64_t log_keep_ms;         /* retention of segments; 0 = 7 days */
