@@ -18,13 +18,14 @@ enum px_greeter_action {
         PX_GREETER_NOTHING = 0,
         PX_GREETER_HELLO,  /* send HELLO */
         PX_GREETER_PING,   /* send a ping */
-        PX_GREETER_RENEW,  /* silent too long: close and reopen the connection, then HELLO follows */
+        PX_GREETER_RENEW,  /* silent too long: close and reopen the connection; HELLO follows soon */
 };
 
 struct px_greeter {
         bool up;               /* WELCOME arrived and the peer isn't silent */
         int64_t next_ms;       /* when to act next */
         int64_t heard_ms;      /* last word of the peer; 0 = never */
+        int64_t since_ms;      /* silence counts from here: last word, or last RENEW */
         uint64_t heartbeat_ms; /* between pings */
         uint64_t silence_ms;   /* no word for so long = RENEW */
         uint64_t backoff_ms;   /* between HELLOs: 100 ms doubling to backoff_max_ms, with jitter */
@@ -58,21 +59,25 @@ struct px_outbox *px_outbox_new(const struct px_outbox_options *options);
 void px_outbox_free(struct px_outbox *outbox);
 /* Keep a request. `frame` is a whole body frame whose session, done_below and correlation fields are
  * rewritten at each sending; recorded = it changes something (the broker remembers its answer).
- * Returns its number (1, 2, 3, ... in the session; renumbered in a new session: `token` is the
- * caller's lasting name for it). Owns: frame is copied. */
+ * Returns its number (1, 2, 3, ...; another one in a new session, none ever twice): `token` is the
+ * caller's lasting name for it, not 0 and not in use. Owns: frame is copied. */
 uint64_t px_outbox_add(struct px_outbox *outbox, uint64_t token, bool recorded, struct px_slice frame);
 /* The next frame to send at now_ms, or false. ret_frame is valid until the next call. */
 bool px_outbox_next(struct px_outbox *outbox, int64_t now_ms, struct px_slice *ret_frame);
 /* An answer with this number arrived: returns the request's token, 0 when it is unknown (a repeat). */
 uint64_t px_outbox_answered(struct px_outbox *outbox, uint64_t number);
-/* WELCOME: everything unanswered is sent again under `session`. When `session` is a new one, requests
- * are renumbered from 1; recorded ones first sent more than expire_ms ago are given up: their tokens
- * are appended to ret_expired as u64 big endian (answer them with PX_E_EXPIRED). */
-void px_outbox_welcomed(struct px_outbox *outbox, uint64_t session, int64_t now_ms,
+/* WELCOME: everything unanswered is sent again under `session`. `asked` is the session that the HELLO
+ * named: a HELLO carries it as its correlation too and WELCOME repeats that; `session` may differ from
+ * the one we have only in an answer to a HELLO that named the one we have. Otherwise false: ignore this
+ * WELCOME, nothing has changed. In a new session requests are renumbered; recorded ones first sent
+ * more than expire_ms ago are given up: their tokens are appended to ret_expired as u64 big endian
+ * (answer them with PX_E_EXPIRED). */
+bool px_outbox_welcomed(struct px_outbox *outbox, uint64_t asked, uint64_t session, int64_t now_ms,
                         struct px_buf *ret_expired);
 uint64_t px_outbox_session(const struct px_outbox *outbox);
 uint64_t px_outbox_done_below(const struct px_outbox *outbox); /* every answer below has arrived */
-/* Forget a request nobody waits for any more; a recorded one is still sent until answered. */
+/* Forget a request nobody waits for any more; a recorded one is still sent until answered, and
+ * its answer is not reported. */
 void px_outbox_forget(struct px_outbox *outbox, uint64_t token);
 size_t px_outbox_count(const struct px_outbox *outbox);
 int64_t px_outbox_deadline_ms(const struct px_outbox *outbox);
@@ -86,7 +91,8 @@ enum px_answers_result {
         PX_ANSWERS_BEYOND = 3, /* further ahead than the window */
 };
 struct px_answers {
-        uint64_t done_below; /* numbers below are finished; starts at 1 */
+        uint64_t done_below; /* numbers below are finished; starts at 1; a session that continues
+                              * an older one begins anywhere, so: px_answers_done(), then find() */
         struct px_map kept;  /* number -> answer */
 };
 void px_answers_init(struct px_answers *answers);
