@@ -66,10 +66,13 @@ int px_log_open_local(const struct px_log_options *options, int64_t wall_ms, str
 
 /* ---- memory (simulation) ---------------------------------------------------------------------------- */
 
-/* Batches become durable by px_log_memory_flush(); a crash forgets those that are not. */
+/* Batches become durable by px_log_memory_flush(); a crash forgets those that are not, and the next
+ * index is px_log_durable() + 1 again. The first index is 1. One thread only; no view may be open
+ * during a flush. */
 struct px_log *px_log_open_memory(void);
 void px_log_memory_flush(struct px_log *log, uint64_t index);
-void px_log_memory_crash(struct px_log *log);      /* drop what is not durable */
-void px_log_memory_fail(struct px_log *log, int fault); /* px_log_fault() answers this from now on */
+void px_log_memory_crash(struct px_log *log);      /* drop what is not durable; close every view first */
+void px_log_memory_fail(struct px_log *log, int fault); /* px_log_fault() answers this until a crash */
+void px_log_memory_full(struct px_log *log, bool full); /* px_log_room() answers !full */
 
 #endif

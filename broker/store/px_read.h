@@ -39,13 +39,14 @@ int px_view_next(struct px_view *view, struct px_slice *ret_key, struct px_slice
 /* ---- the event feed: any thread ------------------------------------------------------------------------- */
 
 struct px_event_number {
-        uint64_t index;
-        uint32_t position;
+        uint64_t index;    /* of its batch */
+        uint32_t position; /* in its batch: 0, 1, 2, ... */
 };
 /* Number of the newest durable event; {0, 0} when there is none. */
 struct px_event_number px_feed_last(struct px_log *log);
 /* Encoded events after `after`, oldest first, until count_max were visited or visit returns false.
- * Refuses: PX_E_SNAPSHOT older than what is kept. */
+ * {0, 0} = from the oldest that is kept.
+ * Refuses: PX_E_SNAPSHOT the event after `after` is no longer kept. Faults: -errno. */
 int px_feed_read(struct px_log *log, struct px_event_number after, uint32_t count_max,
                  bool (*visit)(void *context, struct px_event_number number, struct px_slice event),
                  void *context);
