@@ -82,7 +82,8 @@ size_t px_layout_items(const struct px_layout *layout, const void *in)
         return 1;
 }
 
-/* ---- encode ------------------------------------------------------------------------------------ */
+/* ---- encode ------------------------------------------------------------------------------------
+ */
 
 static void write_unsigned(const struct px_field_info *field, const void *value, struct px_buf *out)
 {
@@ -199,7 +200,8 @@ void px_layout_frame(const struct px_layout *layout, uint16_t type, const void *
         PX_ASSERT(frame->length <= frame_bytes_max);
 }
 
-/* ---- decode ------------------------------------------------------------------------------------ */
+/* ---- decode ------------------------------------------------------------------------------------
+ */
 
 static void read_enum(const struct px_field_info *field, struct px_reader *reader, void *value)
 {

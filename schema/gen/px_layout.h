@@ -33,12 +33,12 @@ struct px_field_info {
         const char *name;
         const char *type; /* as the schema declares it */
         enum px_field_kind kind;
-        uint16_t value_bytes;  /* of one value in C */
-        uint16_t offset;       /* of the value, or of the pointer to a list's values */
-        uint16_t count_offset; /* of a list's count */
-        uint32_t list_max;     /* items of a list; 0 = not a list */
-        int64_t value_min;     /* of a number */
-        uint64_t value_max;    /* bytes of text and bytes, largest number */
+        uint16_t value_bytes;             /* of one value in C */
+        uint16_t offset;                  /* of the value, or of the pointer to a list's values */
+        uint16_t count_offset;            /* of a list's count */
+        uint32_t list_max;                /* items of a list; 0 = not a list */
+        int64_t value_min;                /* of a number */
+        uint64_t value_max;               /* bytes of text and bytes, largest number */
         const struct px_enum_info *names; /* of an enum */
         const struct px_layout *layout;   /* of a struct */
 };

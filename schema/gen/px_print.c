@@ -35,7 +35,8 @@ const struct px_layout *px_row_layout(int table)
         return NULL;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------------
+ */
 
 /* Output that stops growing soon after `end` and is cut there when done. */
 struct printer {
@@ -210,7 +211,8 @@ void px_layout_print(struct px_buf *out, const struct px_layout *layout, const v
         printer_finish(&printer);
 }
 
-/* ---- frames and rows ----------------------------------------------------------------------------- */
+/* ---- frames and rows
+ * ----------------------------------------------------------------------------- */
 
 static const char *result_text(int result)
 {
