@@ -73,6 +73,7 @@ class Shape:
     type: int = 0  # message
     sender: str = ""
     socket: str = ""
+    answer: str = ""  # the message that answers it
     tables: list = field(default_factory=list)  # record
 
     @property
@@ -356,7 +357,7 @@ class Reader:
         for name, item in self.data.get("messages", {}).items():
             section = f"messages.{name}"
             self.check_name(section, name, UPPER)
-            self.check_keys(section, item, required, {"doc": str, "encoding": str})
+            self.check_keys(section, item, required, {"doc": str, "encoding": str, "answer": str})
             line = self.source.line_of(section, "type")
             if not 1 <= item["type"] <= 65535:
                 self.fail(line, f"{section}: type {item['type']} is not within 1 to 65535")
@@ -367,9 +368,11 @@ class Reader:
                 if item.get(key, "array" if key == "encoding" else None) not in allowed:
                     self.fail(self.source.line_of(section, key),
                               f"{section}: {key} '{item[key]}' is none of {', '.join(allowed)}")
+            if item.get("answer", name) not in self.data["messages"]:
+                self.fail(self.source.line_of(section, "answer"), f"{section}: unknown message '{item['answer']}'")
             messages[name] = Shape(
                 name, "message", self.read_fields(section, item["fields"], structs), item.get("doc", ""),
-                item.get("encoding") == "map", item["type"], item["from"], item["socket"])
+                item.get("encoding") == "map", item["type"], item["from"], item["socket"], item.get("answer", ""))
         return messages
 
     # ---- fields ----
@@ -380,8 +383,9 @@ class Reader:
             self.fail(self.source.line_of(section), f"{section}: more than {FIELDS_MAX} fields")
         for text in texts:
             item = self.read_field(section, text, structs)
-            names = [name for other in fields for name in (other.name, other.name + "_count" * other.is_list)]
-            if item.name in names:
+            # In C a list has a second member, NAME_count.
+            names = {name for other in fields for name in (other.name, other.name + "_count" * other.is_list)}
+            if names & {item.name, item.name + "_count" * item.is_list}:
                 line = self.source.line_of_text(section, item.name + ":", which=2)
                 self.fail(line, f"{section}: field '{item.name}' stands twice")
             fields.append(item)
