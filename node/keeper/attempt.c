@@ -112,7 +112,7 @@ int spool_started_read(int dir_fd, struct spool_started *ret_started)
 
 static int stream_sync(int dir_fd, int stream)
 {
-        int fd;
+        int fd = -1;
         int result = spool_stream_open(dir_fd, stream, false, &fd);
 
         if (result == -ENOENT)

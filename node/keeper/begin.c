@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -254,7 +255,7 @@ static bool begin_pipes(struct keeper *keeper, const struct px_spec *spec,
 static pid_t begin_clone(struct keeper *keeper, struct child_plan *plan)
 {
         const struct keeper_start *start = &keeper->start;
-        struct clone_args how = {.exit_signal = SIGCHLD};
+        struct clone_args how = {.exit_signal = (uint64_t)SIGCHLD};
         bool grouped = start->group[0] != '\0';
         int group_fd = -1;
         long pid = -1;
@@ -265,7 +266,7 @@ static pid_t begin_clone(struct keeper *keeper, struct child_plan *plan)
         if (group_fd >= 0) {
                 plan->attach_kill = false;
                 how.flags = CLONE_INTO_CGROUP;
-                how.cgroup = (uint64_t)group_fd;
+                how.cgroup = (unsigned)group_fd;
                 pid = syscall(SYS_clone3, &how, sizeof(how));
                 if (pid != 0)
                         close(group_fd);

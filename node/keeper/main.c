@@ -289,7 +289,7 @@ static void signals_read(struct keeper *keeper)
         finish_reap(keeper);
 }
 
-enum { POLL_CTL, POLL_LISTEN, POLL_SIGNAL, POLL_TIMER, POLL_OUT, POLL_ERR, POLL_PROGRESS, POLL_SOCK };
+enum { AT_CTL, AT_LISTEN, AT_SIGNAL, AT_TIMER, AT_OUT, AT_ERR, AT_PROGRESS, AT_SOCK };
 
 static void keeper_wait(struct keeper *keeper, struct pollfd polled[8])
 {
@@ -307,7 +307,7 @@ static void keeper_wait(struct keeper *keeper, struct pollfd polled[8])
         for (int i = 0; i < 8; i++)
                 polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
         if (talk)
-                polled[POLL_CTL].events |= POLLOUT;
+                polled[AT_CTL].events |= POLLOUT;
         timer_arm(keeper);
         if (poll(polled, 8, -1) < 0 && errno != EINTR)
                 _exit(71);
@@ -319,25 +319,25 @@ static void keeper_turn(struct keeper *keeper)
         uint64_t expired;
 
         keeper_wait(keeper, polled);
-        if (polled[POLL_TIMER].revents != 0 &&
+        if (polled[AT_TIMER].revents != 0 &&
             read(keeper->timer_fd, &expired, sizeof(expired)) == sizeof(expired))
                 finish_deadline(keeper, keeper_now_ms());
         /* Streams before the end: what they hold is read while there is room. */
         for (int i = 0; i < 2; i++)
-                if (polled[POLL_OUT + i].revents != 0 &&
+                if (polled[AT_OUT + i].revents != 0 &&
                     keeper->pump[PX_STREAM_OUT + i].pipe_fd >= 0 &&
                     !pump_step(keeper, PX_STREAM_OUT + i))
                         keeper_close(&keeper->pump[PX_STREAM_OUT + i].pipe_fd);
-        if (polled[POLL_PROGRESS].revents != 0 && keeper->progress_fd >= 0 &&
+        if (polled[AT_PROGRESS].revents != 0 && keeper->progress_fd >= 0 &&
             !progress_read_pipe(keeper))
                 keeper_close(&keeper->progress_fd);
-        if (polled[POLL_SOCK].revents != 0 && keeper->sock_fd >= 0)
+        if (polled[AT_SOCK].revents != 0 && keeper->sock_fd >= 0)
                 progress_read_sock(keeper);
-        if (polled[POLL_SIGNAL].revents != 0)
+        if (polled[AT_SIGNAL].revents != 0)
                 signals_read(keeper);
-        if (polled[POLL_LISTEN].revents != 0 && keeper->listen_fd >= 0)
+        if (polled[AT_LISTEN].revents != 0 && keeper->listen_fd >= 0)
                 ctl_accept(keeper);
-        if (polled[POLL_CTL].revents != 0)
+        if (polled[AT_CTL].revents != 0)
                 ctl_read(keeper);
         progress_due(keeper, keeper_now_ms());
         say_all(keeper);
