@@ -25,6 +25,7 @@ LIST_MAX = 65535  # a frame's count is a u16
 DEPTH_MAX = 8  # as PX_WIRE_DEPTH_MAX
 ENUM_CODE_MAX = 255
 CODE_MAX = 1023
+RESERVED = ("event", "table", "error")  # have functions of their own in C
 SENDERS = ("client", "broker", "node", "shell")
 SOCKETS = ("any", "cmd", "node", "data", "events", "inside")
 KEYWORDS = frozenset(
@@ -113,9 +114,14 @@ class Schema:
 
 
 def read_schema(path, shown_name=None):
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
     name = shown_name or path
+    with open(path, "rb") as file:
+        raw = file.read()
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SchemaError(f"{name}:{line}: not UTF-8") from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -142,6 +148,8 @@ class Reader:
             if section not in known:
                 # The section may exist only as a prefix of its children, as in [thing.child].
                 self.fail(self.first_line(section), f"unknown section '{section}'")
+            if not isinstance(self.data[section], dict):
+                self.fail(self.first_line(section), f"'{section}' is not a section")
         head = self.data.get("schema", {})
         self.check_keys("schema", head, {"version": int, "product": str})
         self.limits = self.read_limits()
@@ -223,6 +231,8 @@ class Reader:
 
     def read_limits(self):
         limits = self.data.get("limits", {})
+        if "MESSAGE_BYTES" not in limits:
+            self.fail(self.first_line("limits"), "limits: 'MESSAGE_BYTES' is missing; it bounds every frame")
         for name, limit in limits.items():
             self.check_name("limits", name, UPPER)
             self.check_keys("limits", limit, {"value": int, "text": str}, item=name)
@@ -237,8 +247,10 @@ class Reader:
             section = f"enums.{name}"
             self.check_name(section, name)
             self.check_keys(section, item, {"values": dict}, {"doc": str})
-            if name in BASIC:
-                self.fail(self.source.line_of(section), f"{section}: '{name}' is a basic type")
+            if name in BASIC or name in RESERVED:
+                self.fail(self.source.line_of(section), f"{section}: '{name}' is reserved")
+            if not item["values"]:
+                self.fail(self.source.line_of(section, "values"), f"{section}: no values")
             seen = {}
             for value, code in item["values"].items():
                 line = self.source.line_of(section, value)
@@ -262,7 +274,7 @@ class Reader:
             if enum is None:
                 self.fail(self.source.line_of(section, "enum"), f"{section}: unknown enum '{item['enum']}'")
             for state in item["first"]:
-                if state not in enum.values:
+                if not isinstance(state, str) or state not in enum.values:
                     self.fail(self.source.line_of(section, "first"), f"{section}: unknown state '{state}'")
             edges = self.read_edges(section, enum, item["edges"])
             self.check_reachable(section, enum, item["first"], edges)
@@ -272,8 +284,8 @@ class Reader:
     def read_edges(self, section, enum, texts):
         edges = []
         for text in texts:
-            found = EDGE.match(text)
-            start = text.split(" - ")[0].rstrip()
+            found = EDGE.match(str(text))
+            start = str(text).split(" - ")[0].rstrip()
             line = self.source.line_of_text(section, start)
             if not found:
                 self.fail(line, f"{section}: '{text}' is not 'state -> state - why'")
@@ -343,7 +355,7 @@ class Reader:
             places = [item["table"]] if isinstance(item["table"], str) else item["table"]
             line = self.source.line_of(section, "table")
             for place in places:
-                if place not in tables:
+                if not isinstance(place, str) or place not in tables:
                     self.fail(line, f"{section}: unknown table '{place}'")
                 if taken.setdefault(place, name) != name:
                     self.fail(line, f"{section}: table '{place}' already holds {taken[place]}")
@@ -415,7 +427,7 @@ class Reader:
     def read_value_max(self, line, where, type_name, word, in_list):
         """The bound of one value: bytes of a string, largest number."""
         if type_name in STRINGS:
-            whole = self.limits.get("MESSAGE_BYTES", {"value": 2**20})["value"]
+            whole = self.limits["MESSAGE_BYTES"]["value"]
             return self.read_max(line, where, word, whole, True, "item" if in_list else "max")
         if type_name in SIGNED or (type_name in UNSIGNED and type_name not in IDS):
             largest = {**UNSIGNED, **SIGNED}[type_name]
