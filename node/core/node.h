@@ -5,7 +5,12 @@
  *
  * Rules (DESIGN 5, 7): an attempt's entry is durable in the spool before ACCEPT; an attempt is in the
  * inventory from then until RESULT_OK; results are repeated until RESULT_OK; a stale fence is killed
- * before a newer attempt of the same job starts; nothing is killed for silence. */
+ * before a newer attempt of the same job starts; nothing is killed for silence.
+ *
+ * Greetings (why they are safe): an inventory is true of the moment it was written. So a node follows
+ * only the WELCOME that answers its latest HELLO (HELLO's correlation is a time, WELCOME repeats it);
+ * what arrives between HELLO and WELCOME is dropped; an attempt whose entry wasn't durable at HELLO
+ * is not in the inventory, and starts only if it is assigned again. */
 #ifndef PX_NODE_H
 #define PX_NODE_H
 
@@ -30,13 +35,19 @@ struct node_options {
         uint64_t log_credit_bytes; /* unacknowledged log bytes in flight of all attempts; 4 MiB */
         uint64_t log_wait_ms;      /* how long an ended attempt waits for its log to be stored; 10000 */
         uint64_t seed;
+        int kind;                      /* enum px_node_kind; 0 = node */
+        const struct px_slice *types;  /* task types of a worker; copied */
+        size_t types_count;
+        uint32_t slots; /* attempts at once; 0 = by cpus */
 };
 
 struct node *node_new(const struct node_options *options, int64_t now_ms);
 void node_free(struct node *node);
 
 /* Before the first step: an attempt directory found in the spool. `ended` non-NULL = it has an exit
- * record. Lengths are what lies in the spool; stored is what the broker had confirmed (0 = unknown). */
+ * record. Lengths are what lies in the spool; stored is what the broker had confirmed (0 = unknown).
+ * Neither running nor ended = it never ran: it is left out of the inventory and removed by the first
+ * step, and the broker assigns it again if it still wants it (its fence may be stale by now). */
 struct node_found {
         struct px_job_id job;
         struct px_fence fence;
@@ -45,6 +56,9 @@ struct node_found {
         uint64_t memory_bytes;
         int64_t started_wall_ms;
         uint64_t length[3]; /* by enum px_stream: [1] out, [2] err */
+        uint64_t stored[3];
+        int on_lost;
+        uint64_t lost_after_ms;
         const struct px_result *ended;
 };
 void node_adopt(struct node *node, const struct node_found *found);
@@ -77,6 +91,8 @@ struct node_input {
         int32_t permille;
         const struct px_result *result;
         bool kill;
+        uint32_t load_milli;        /* NODE_IN_TIME, if known: for the next ping */
+        uint64_t memory_free_bytes;
 };
 
 /* ---- effects -------------------------------------------------------------------------------------------- */
@@ -93,10 +109,12 @@ enum node_effect_kind {
         NODE_EFFECT_SIGNAL,       /* send signal */
         NODE_EFFECT_TRIM,         /* bytes of stream below offset are stored at the broker */
         NODE_EFFECT_REMOVE,       /* forget the attempt's directory */
-        NODE_EFFECT_CONTACT,      /* the broker was heard: tell keepers of on_lost=fail attempts */
+        NODE_EFFECT_CONTACT,      /* the broker had heard us ago_ms ago: tell the keepers of
+                                   * on_lost=fail attempts, who count from then */
         NODE_EFFECT_IDENTITY,     /* remember cluster and epoch in the spool's identity file */
         NODE_EFFECT_RENEW,        /* close and reopen both sockets */
         NODE_EFFECT_EXIT,         /* all said: the link may end */
+        NODE_EFFECT_DENIED,       /* the broker refused our greeting: code, text; we go on greeting */
 };
 
 struct node_effect {
@@ -114,6 +132,9 @@ struct node_effect {
         struct px_assign assign; /* NODE_EFFECT_ENTER; slices live until the next step */
         struct px_slice cluster; /* NODE_EFFECT_IDENTITY */
         uint64_t epoch;
+        uint64_t ago_ms; /* NODE_EFFECT_CONTACT */
+        int code;        /* NODE_EFFECT_DENIED */
+        struct px_slice text;
 };
 
 struct node_effects {
@@ -124,6 +145,8 @@ struct node_effects {
 };
 void node_effects_fini(struct node_effects *effects);
 
+/* One input, then all that is due at now_ms (monotonic of this boot, > 0, never going back).
+ * effects is reset first. */
 void node_step(struct node *node, int64_t now_ms, const struct node_input *input,
                struct node_effects *effects);
 int64_t node_deadline_ms(const struct node *node);
