@@ -45,6 +45,10 @@ int core_load_row(struct core *core, uint8_t table, struct px_slice key, struct 
  * every node's lease begins anew in full when the first batch is stepped. */
 void core_load_end(struct core *core, int64_t wall_ms);
 
+/* The ports told in WELCOME from now on; they are known only after binding, which follows the load. */
+void core_set_ports(struct core *core, uint32_t node_port, uint32_t data_port,
+                    uint32_t events_port);
+
 /* ---- commands ------------------------------------------------------------------------------------ */
 
 enum core_origin {
