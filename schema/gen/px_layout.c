@@ -270,11 +270,8 @@ static void read_list(const struct px_field_info *field, struct px_reader *reade
 
         if (reader->error != PX_WIRE_OK || count == 0)
                 return;
-        /* Every item takes at least one byte: memory is asked for only when they can be there. */
-        if (count > (size_t)(reader->end - reader->at)) {
-                px_reader_fail(reader, PX_WIRE_BAD);
-                return;
-        }
+        /* The reader refused a count above what the bytes left can hold: that bounds the memory. */
+        PX_ASSERT(count <= (size_t)(reader->end - reader->at));
         items = px_arena_alloc(arena, count * field->value_bytes);
         for (size_t k = 0; k < count && reader->error == PX_WIRE_OK; k++)
                 read_value(field, reader, arena, items + k * field->value_bytes);

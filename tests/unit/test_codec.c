@@ -118,6 +118,7 @@ TEST(a_fence_of_another_shape_is_refused)
         px_write_u64(&bytes, 1);
         px_write_array(&bytes, 1);
         px_write_u64(&bytes, 1);
+        px_write_u64(&bytes, 2); /* would be the attempt, but stands outside */
         EXPECT_INT(px_attempt_key_decode(px_buf_slice(&bytes), &arena, &got), PX_WIRE_BAD);
 }
 
@@ -154,6 +155,7 @@ TEST(a_map_with_a_key_twice_is_refused)
 TEST(an_encoder_refuses_what_a_peer_would_refuse)
 {
         struct px_submit_job job = job_named("");
+        struct px_label many[PX_LIMIT_LABEL_ITEMS + 1] = {0};
         struct px_m_pong pong = {0};
         char name[PX_LIMIT_NAME_BYTES + 1];
 
@@ -172,6 +174,9 @@ TEST(an_encoder_refuses_what_a_peer_would_refuse)
         job.kind = PX_JOB_KIND_COUNT;
         EXPECT_ABORT(px_submit_job_encode(&job, &bytes));
         job = job_named("");
+        job.labels = many;
+        job.labels_count = PX_LIMIT_LABEL_ITEMS;
+        px_submit_job_encode(&job, &bytes);
         job.labels_count = PX_LIMIT_LABEL_ITEMS + 1;
         EXPECT_ABORT(px_submit_job_encode(&job, &bytes));
         EXPECT_ABORT(px_m_pong_frame(&pong, 0, 0, &bytes)); /* the frame is not empty */
