@@ -118,7 +118,8 @@ bool spool_exit_worth_sync(int on_lost, int64_t ran_ms);
 
 /* Length of a stream (enum px_stream), 0 when it has none. */
 uint64_t spool_stream_length(int dir_fd, int stream);
-/* Open a stream's file. Owns: the descriptor is the caller's. */
+/* Open a stream's file, which is made by its first byte: writable makes it. Owns: the descriptor
+ * is the caller's. Faults: -ENOENT no byte came yet. */
 int spool_stream_open(int dir_fd, int stream, bool writable, int *ret_fd);
 /* Give back the space of [0, offset) of an open stream, in whole blocks. */
 void spool_stream_trim(int stream_fd, uint64_t *done_below, uint64_t offset);
