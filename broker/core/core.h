@@ -86,7 +86,9 @@ struct core_batch {
 };
 
 /* Which rows should be handed in as facts with this command: (table, key) pairs, appended to keys
- * in the format of rows.h (operation ROWS_PUT, empty value). A malformed command wants nothing. */
+ * in the format of rows.h (operation ROWS_PUT, empty value). A malformed command wants nothing.
+ * Ask again with the facts filled in until nothing is appended: an ended job's row says which
+ * attempt and result rows END needs (at most two rounds). */
 void core_wants(const struct core *core, const struct core_command *command, struct px_buf *keys);
 
 /* ---- output ---------------------------------------------------------------------------------------- */
@@ -94,9 +96,11 @@ void core_wants(const struct core *core, const struct core_command *command, str
 enum core_effect_kind {
         CORE_EFFECT_SEND = 1,       /* frame (and payload) to peer */
         CORE_EFFECT_ASSIGN = 2,     /* assign to peer; the shell reads the spec rows of assign.job, joins
-                                     * the chunks into assign.spec and may put assigns of one peer and
-                                     * node_session into one ASSIGN message */
-        CORE_EFFECT_LOG_OPEN = 3,   /* log of this attempt may come in now: open */
+                                     * the chunks into assign.spec, takes assign.name from its name row
+                                     * if there is one, and may put assigns of one peer and node_session
+                                     * into one ASSIGN message */
+        CORE_EFFECT_LOG_OPEN = 3,   /* log of this attempt may come in now: open; said again when a node
+                                     * comes back, then it changes nothing for what is open */
         CORE_EFFECT_LOG_CLOSE = 4,  /* attempt ended (or was fenced off): close */
         CORE_EFFECT_JOB_END = 5,    /* the job ended: followers may end when its log is complete */
         CORE_EFFECT_JOB_PURGED = 6, /* forget its logs */
@@ -137,7 +141,7 @@ struct core_effect {
                 } send;
                 struct {
                         uint64_t node_session;
-                        struct px_assign item; /* without spec */
+                        struct px_assign item; /* without spec and name */
                 } assign;
                 struct core_log_open log_open;
                 struct core_log_close log_close;

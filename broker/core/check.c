@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check.c - every invariant of the whole state. Layer: L2 (broker/core). O(state): for tests, the
+ * simulator, and after a load. */
+#include "state.h"
+
+static void check_job_place(const struct core *core, const struct job *job)
+{
+        const struct attempt *attempt = job->attempt;
+
+        PX_ASSERT((job->ready.position != 0) == (job->state == PX_JOB_STATE_QUEUED));
+        PX_ASSERT((attempt != NULL) == job_on_node(job->state));
+        if (attempt == NULL)
+                return;
+        PX_ASSERT(attempt->job == job);
+        PX_ASSERT(attempt->job_id == job->id);
+        PX_ASSERT(px_fence_equal(attempt->fence, job->fence));
+        PX_ASSERT(job->fence.attempt > 0);
+        PX_ASSERT(attempt->node == node_find(core, job->node));
+        PX_ASSERT(!attempt->killing || job->state == PX_JOB_STATE_CANCELLING);
+        PX_ASSERT(!attempt->assigning || job->state == PX_JOB_STATE_ASSIGNED);
+}
+
+static void check_job_reason(const struct core *core, const struct job *job)
+{
+        int waits = job_waits_for(core, job);
+
+        PX_ASSERT(job->reason != 0);
+        if (job->state == PX_JOB_STATE_QUEUED)
+                PX_ASSERT(!(job->flags & JOB_HELD));
+        if (job->state == PX_JOB_STATE_BLOCKED && (job->flags & JOB_HELD))
+                PX_ASSERT(job->reason == PX_REASON_HELD);
+        else if (job->state == PX_JOB_STATE_BLOCKED && core->begun)
+                PX_ASSERT(waits != PX_REASON_NONE && job->more->timer.item.position != 0);
+        if (job->reason == PX_REASON_UNREACHABLE && job_on_node(job->state) && core->begun) {
+                PX_ASSERT(job->more != NULL && job->more->deadline_ms != 0);
+                PX_ASSERT(job->more->timer.item.position != 0);
+        }
+        if (job->state == PX_JOB_STATE_CANCELLING)
+                PX_ASSERT(job->flags & JOB_CANCEL_ASKED);
+}
+
+static void check_jobs(const struct core *core)
+{
+        uint64_t counts[CORE_STATES] = {0};
+        size_t cursor = 0;
+        uint64_t id;
+        void *value;
+
+        while (px_map_next(&core->jobs, &cursor, &id, &value)) {
+                const struct job *job = value;
+
+                PX_ASSERT(job->id == id && id < core->next_job);
+                PX_ASSERT(!job_ended(job->state));
+                PX_ASSERT(job->losses < PX_LIMIT_LOST_ATTEMPTS);
+                PX_ASSERT(shape_find(core, job->shape) != NULL);
+                PX_ASSERT(principal_find(core, job->owner) != NULL);
+                PX_ASSERT(((job->flags & JOB_WATCHED) != 0) ==
+                          (px_map_find(&core->watches, id) != NULL));
+                check_job_place(core, job);
+                check_job_reason(core, job);
+                counts[job->state]++;
+        }
+        for (size_t i = 0; i < CORE_STATES; i++)
+                PX_ASSERT(counts[i] == core->state_counts[i]);
+        PX_ASSERT(core->job_slab.used == core->jobs.count);
+}
+
+/* Queued jobs, counted through their queues. */
+static void check_queues(const struct core *core)
+{
+        uint64_t queued = 0;
+        size_t open = 0;
+        size_t cursor = 0;
+        uint64_t key;
+        void *value;
+
+        while (px_map_next(&core->queues, &cursor, &key, &value)) {
+                const struct queue *queue = value;
+
+                queued += queue->ready.count;
+                open += queue->item.position != 0;
+                PX_ASSERT(key == ((uint64_t)queue->shape->id << 32 | queue->owner));
+                PX_ASSERT(queue->item.position == 0 || !px_list_linked(&queue->link));
+                PX_ASSERT((queue->ready.count > 0) ==
+                          (queue->item.position != 0 || px_list_linked(&queue->link)));
+                for (size_t i = 1; i <= queue->ready.count; i++) {
+                        const struct job *job =
+                                PX_CONTAINER_OF(queue->ready.items[i], struct job, ready);
+
+                        PX_ASSERT(job->ready.position == i);
+                        PX_ASSERT(job->shape == queue->shape->id && job->owner == queue->owner);
+                }
+        }
+        PX_ASSERT(queued == core->state_counts[PX_JOB_STATE_QUEUED]);
+        PX_ASSERT(open == core->queues_open.count);
+}
+
+static uint64_t check_node_held(const struct core *core, const struct node *node)
+{
+        uint64_t cpus_milli = 0;
+        uint64_t memory_bytes = 0;
+        uint64_t count = 0;
+        uint64_t jobs = 0;
+
+        PX_LIST_EACH(&node->held, at)
+        {
+                const struct attempt *attempt = PX_CONTAINER_OF(at, struct attempt, link);
+
+                PX_ASSERT(attempt->node == node);
+                PX_ASSERT(attempt->job == NULL ||
+                          attempt->job == job_find(core, attempt->job_id));
+                PX_ASSERT(attempt->job != NULL || (attempt->killing && node->connected));
+                cpus_milli += attempt->cpus_milli;
+                memory_bytes += attempt->memory_bytes;
+                count++;
+                jobs += attempt->job != NULL;
+        }
+        PX_ASSERT(count == node->held_count);
+        PX_ASSERT(cpus_milli == node->cpus_used_milli);
+        PX_ASSERT(memory_bytes == node->memory_used_bytes);
+        return jobs;
+}
+
+static void check_node(const struct core *core, const struct node *node)
+{
+        PX_ASSERT(node == node_find(core, node->id) && node == node_named(core, node->name));
+        PX_ASSERT(node->id < core->next_node);
+        PX_ASSERT(!node->dirty && node->oks.length == 0 && node->kills.length == 0);
+        PX_ASSERT((node->peer != 0) == node->connected);
+        PX_ASSERT(node->peer == 0 || px_map_find(&core->nodes_by_peer, node->peer) == node);
+        PX_ASSERT(!node->connected || (node->alive && !node->stopped));
+        PX_ASSERT(node->alive == (node->lease.item.position != 0));
+        PX_ASSERT(node->connected || node->repeat.item.position == 0);
+        for (size_t i = 0; i < node->seats_count; i++) {
+                PX_ASSERT((node->seats[i].item.position != 0) == node_open(core, node));
+                PX_ASSERT(node->seats[i].node == node);
+        }
+}
+
+static void check_nodes(const struct core *core)
+{
+        uint64_t held = 0;
+        size_t count = 0;
+        uint32_t last = 0;
+
+        PX_LIST_EACH(&core->node_list, at)
+        {
+                const struct node *node = PX_CONTAINER_OF(at, struct node, link);
+
+                check_node(core, node);
+                held += check_node_held(core, node);
+                PX_ASSERT(node->id > last);
+                last = node->id;
+                count++;
+        }
+        PX_ASSERT(count == core->nodes.count);
+        PX_ASSERT(held == core->state_counts[PX_JOB_STATE_ASSIGNED] +
+                                  core->state_counts[PX_JOB_STATE_RUNNING] +
+                                  core->state_counts[PX_JOB_STATE_CANCELLING]);
+}
+
+static void check_principals(const struct core *core)
+{
+        uint64_t jobs = 0;
+        size_t count = 0;
+
+        PX_LIST_EACH(&core->principal_list, at)
+        {
+                const struct principal *principal = PX_CONTAINER_OF(at, struct principal, link);
+
+                PX_ASSERT(principal == principal_find(core, principal->id));
+                PX_ASSERT(principal->revoked ||
+                          principal == principal_named(core, principal->name));
+                PX_ASSERT(principal->id < core->next_principal);
+                jobs += principal->jobs_count;
+                count++;
+        }
+        PX_ASSERT(count == core->principals.count);
+        PX_ASSERT(jobs == core->jobs.count);
+}
+
+static void check_session(const struct core *core, const struct session *session)
+{
+        uint32_t watches = 0;
+        size_t bytes = 0;
+        size_t cursor = 0;
+        uint64_t number;
+        void *answer;
+
+        PX_ASSERT(session == px_map_find(&core->sessions, session->id));
+        PX_ASSERT(!session->dirty && session->ends.length == 0);
+        PX_ASSERT(session->timer.item.position != 0);
+        PX_ASSERT(session->stored || session->answers.kept.count == 0);
+        PX_LIST_EACH(&session->watches, at)
+        {
+                PX_ASSERT(job_find(core, PX_CONTAINER_OF(at, struct watch, link)->job) != NULL);
+                watches++;
+        }
+        PX_ASSERT(watches == session->watches_count);
+        while (px_map_next(&session->answers.kept, &cursor, &number, &answer)) {
+                struct px_slice frame = PX_SLICE_NONE;
+                uint16_t type;
+
+                PX_ASSERT(number >= session->answers.done_below);
+                PX_ASSERT(px_answers_find(&session->answers, number, PX_LIMIT_SESSION_WINDOW,
+                                          &type, &frame) == PX_ANSWERS_KNOWN);
+                bytes += frame.length;
+        }
+        PX_ASSERT(bytes == session->answers_bytes);
+}
+
+void core_check(const struct core *core)
+{
+        PX_ASSERT(!core->loading);
+        PX_ASSERT(px_list_empty(&core->nodes_dirty) && px_list_empty(&core->sessions_dirty));
+        check_jobs(core);
+        check_queues(core);
+        /* Leases and timers begin with the first step. */
+        if (!core->begun)
+                return;
+        check_nodes(core);
+        check_principals(core);
+        PX_LIST_EACH(&core->session_list, at)
+        check_session(core, PX_CONTAINER_OF(at, struct session, link));
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* job.c - the hot record of an active job, its row, and the one way to change its state.
+ * Layer: L2 (broker/core). */
+#include "state.h"
+#include "reason.h"
+
+#define START_CHECK_MS 300000 /* a start time is looked at anew so often: wall clocks are set */
+
+bool job_ended(int state)
+{
+        return state >= PX_JOB_STATE_OK;
+}
+
+bool job_on_node(int state)
+{
+        return state == PX_JOB_STATE_ASSIGNED || state == PX_JOB_STATE_RUNNING ||
+               state == PX_JOB_STATE_CANCELLING;
+}
+
+struct job *job_find(const struct core *core, uint64_t id)
+{
+        return px_map_find(&core->jobs, id);
+}
+
+struct job *job_new(struct core *core, uint64_t id)
+{
+        struct job *job = slab_take(&core->job_slab);
+
+        PX_ASSERT(id != 0);
+        job->id = id;
+        px_map_put(&core->jobs, id, job);
+        return job;
+}
+
+struct job_more *job_more(struct core *core, struct job *job)
+{
+        if (job->more == NULL)
+                job->more = slab_take(&core->more_slab);
+        return job->more;
+}
+
+void job_free(struct core *core, struct job *job)
+{
+        PX_ASSERT(job->ready.position == 0);
+        PX_ASSERT(job->attempt == NULL);
+        if (job->more != NULL) {
+                timer_disarm(core, &job->more->timer);
+                slab_give(&core->more_slab, job->more);
+        }
+        px_map_take(&core->jobs, job->id);
+        slab_give(&core->job_slab, job);
+}
+
+uint64_t job_lost_after_ms(const struct job *job)
+{
+        uint64_t lost_after_ms = job->more == NULL ? 0 : job->more->lost_after_ms;
+
+        return lost_after_ms == 0 ? CORE_LOST_AFTER_MS : lost_after_ms;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
+
+void job_row_of(const struct job *job, struct px_job_row *ret_row)
+{
+        *ret_row = (struct px_job_row){
+                .state = job->state,
+                .reason = job->reason,
+                .owner = {job->owner},
+                .shape = job->shape,
+                .priority = job->priority,
+                .fence = job->fence,
+                .node = {job->node},
+                .failures = job->failures,
+                .losses = job->losses,
+                .retries = job->retries,
+                .on_lost = job->on_lost,
+                .submitted_wall_ms = job->submitted_wall_ms,
+                .started_wall_ms = job->started_wall_ms,
+                .exit_code = -1,
+                .flags = job->flags & JOB_STORED_FLAGS,
+                .spec_chunks = job->spec_chunks,
+                .result_chunks = job->result_chunks,
+        };
+        if (job->more == NULL)
+                return;
+        ret_row->lost_after_ms = job->more->lost_after_ms;
+        ret_row->backoff_ms = job->more->backoff_ms;
+        ret_row->deadline_ms = job->more->deadline_ms;
+        ret_row->start_wall_ms = job->more->start_wall_ms;
+        ret_row->content = job->more->content;
+        if (job->flags & JOB_HAS_KEY)
+                ret_row->key = px_slice_of(job->more->key, CORE_KEY_HASH_BYTES);
+}
+
+static bool row_needs_more(const struct px_job_row *row)
+{
+        return row->lost_after_ms != 0 || row->backoff_ms != 0 || row->deadline_ms != 0 ||
+               row->start_wall_ms != 0 || (row->flags & JOB_HAS_KEY) != 0;
+}
+
+static bool row_is_sound(const struct core *core, const struct px_job_row *row)
+{
+        bool has_key = (row->flags & JOB_HAS_KEY) != 0;
+
+        return row->state != 0 && row->on_lost != 0 && row->reason != 0 &&
+               row->failures <= UINT16_MAX && row->losses <= UINT8_MAX &&
+               row->retries <= PX_LIMIT_RETRIES && row->priority >= -PX_LIMIT_PRIORITY &&
+               row->priority <= PX_LIMIT_PRIORITY && row->spec_chunks <= UINT16_MAX &&
+               row->result_chunks <= UINT16_MAX && row->flags <= JOB_STORED_FLAGS &&
+               row->key.length == (has_key ? CORE_KEY_HASH_BYTES : 0) &&
+               shape_find(core, row->shape) != NULL &&
+               principal_find(core, row->owner.value) != NULL;
+}
+
+bool job_of_row(struct core *core, uint64_t id, const struct px_job_row *row, struct job *job)
+{
+        if (!row_is_sound(core, row))
+                return false;
+        *job = (struct job){
+                .id = id,
+                .fence = row->fence,
+                .node = row->node.value,
+                .owner = row->owner.value,
+                .shape = row->shape,
+                .priority = (int16_t)row->priority,
+                .failures = (uint16_t)row->failures,
+                .retries = (uint16_t)row->retries,
+                .flags = (uint16_t)row->flags,
+                .spec_chunks = (uint16_t)row->spec_chunks,
+                .result_chunks = (uint16_t)row->result_chunks,
+                .state = (uint8_t)row->state,
+                .reason = (uint8_t)row->reason,
+                .on_lost = (uint8_t)row->on_lost,
+                .losses = (uint8_t)row->losses,
+                .submitted_wall_ms = row->submitted_wall_ms,
+                .started_wall_ms = row->started_wall_ms,
+        };
+        if (!row_needs_more(row))
+                return true;
+        job->more = slab_take(&core->more_slab);
+        job->more->lost_after_ms = row->lost_after_ms;
+        job->more->backoff_ms = row->backoff_ms;
+        job->more->deadline_ms = row->deadline_ms;
+        job->more->start_wall_ms = row->start_wall_ms;
+        job->more->content = row->content;
+        if (row->key.length > 0)
+                memcpy(job->more->key, row->key.data, CORE_KEY_HASH_BYTES);
+        return true;
+}
+
+static void job_put(struct core *core, uint8_t table, uint64_t id, const struct px_job_row *row)
+{
+        struct row_key key = row_key_u64(id);
+
+        px_buf_reset(&core->bytes);
+        px_job_row_encode(row, &core->bytes);
+        put_row(core, table, &key, px_buf_slice(&core->bytes));
+}
+
+/* ---- events ---------------------------------------------------------------------------------------- */
+
+static int event_of_state(int state)
+{
+        static const uint8_t kinds[CORE_STATES] = {
+                [PX_JOB_STATE_BLOCKED] = PX_EV_JOB_BLOCKED,
+                [PX_JOB_STATE_QUEUED] = PX_EV_JOB_QUEUED,
+                [PX_JOB_STATE_ASSIGNED] = PX_EV_JOB_ASSIGNED,
+                [PX_JOB_STATE_RUNNING] = PX_EV_JOB_STARTED,
+                [PX_JOB_STATE_CANCELLING] = PX_EV_JOB_CANCELLING,
+                [PX_JOB_STATE_OK] = PX_EV_JOB_OK,
+                [PX_JOB_STATE_FAILED] = PX_EV_JOB_FAILED,
+                [PX_JOB_STATE_CANCELLED] = PX_EV_JOB_CANCELLED,
+                [PX_JOB_STATE_TIMEOUT] = PX_EV_JOB_TIMEOUT,
+                [PX_JOB_STATE_LOST] = PX_EV_JOB_LOST,
+                [PX_JOB_STATE_SKIPPED] = PX_EV_JOB_SKIPPED,
+        };
+
+        PX_ASSERT(state > 0 && state < CORE_STATES);
+        return kinds[state];
+}
+
+static struct px_slice node_name_of(const struct core *core, uint32_t id,
+                                    const struct note *note)
+{
+        const struct node *node;
+
+        if (note->node_name.length > 0)
+                return note->node_name;
+        node = node_find(core, id);
+        return node == NULL ? PX_SLICE_NONE : node->name;
+}
+
+/* The reason in words; borrowed until the next call. */
+static struct px_slice job_words(struct core *core, const struct px_job_row *row,
+                                 const struct note *note)
+{
+        struct reason_facts facts =
+                reason_facts_of(row, node_name_of(core, row->node.value, note), note->text,
+                                core->core_ms);
+
+        if (note->signal != 0 || note->exit_code != -1) {
+                facts.exit_code = note->exit_code;
+                facts.signal = note->signal;
+        }
+        px_buf_reset(&core->words);
+        reason_words(&facts, &core->words);
+        return px_buf_slice(&core->words);
+}
+
+static void job_event(struct core *core, uint64_t id, const struct px_job_row *row,
+                      const struct note *note)
+{
+        struct px_event event = {
+                .kind = (uint16_t)(note->event != 0 ? note->event : event_of_state(row->state)),
+                .owner = row->owner,
+                .job = {id},
+                .attempt = row->fence.attempt,
+                .state = row->state,
+                .reason = row->reason,
+                .exit_code = note->exit_code,
+                .signal = note->signal,
+        };
+
+        if (event.kind != PX_EV_JOB_SUBMITTED || row->reason != PX_REASON_NONE)
+                event.text = job_words(core, row, note);
+        if (row->fence.attempt != 0)
+                event.node = node_name_of(core, row->node.value, note);
+        put_event(core, &event);
+}
+
+/* ---- changes ---------------------------------------------------------------------------------------- */
+
+void job_begin(struct core *core, struct job *job, int state, int reason, const struct note *note)
+{
+        struct px_job_row row;
+
+        PX_ASSERT(state == PX_JOB_STATE_QUEUED || state == PX_JOB_STATE_BLOCKED);
+        job->state = (uint8_t)state;
+        job->reason = (uint8_t)reason;
+        core->state_counts[state]++;
+        principal_find(core, job->owner)->jobs_count++;
+        job_row_of(job, &row);
+        job_put(core, PX_TABLE_JOB, job->id, &row);
+        job_event(core, job->id, &row, note);
+        if (state == PX_JOB_STATE_QUEUED)
+                queue_add(core, job);
+}
+
+/* The job leaves RAM: its row moves to `done`, followers and watchers are told. */
+static void job_leave(struct core *core, struct job *job, const struct note *note)
+{
+        struct row_key key = row_key_u64(job->id);
+        struct px_job_row row;
+        struct px_end end;
+        struct core_job_end *effect;
+
+        job_row_of(job, &row);
+        row.deadline_ms = 0;
+        row.ended_wall_ms = core->wall_ms;
+        row.exit_code = note->exit_code;
+        row.signal = note->signal;
+        delete_row(core, PX_TABLE_JOB, &key);
+        job_put(core, PX_TABLE_DONE, job->id, &row);
+        job_event(core, job->id, &row, note);
+        effect = &put_effect(core, CORE_EFFECT_JOB_END, 0)->job_end;
+        *effect = (struct core_job_end){{job->id}, job->fence, job->state};
+        if (job->flags & JOB_WATCHED) {
+                end = (struct px_end){
+                        .job = {job->id},
+                        .state = job->state,
+                        .reason = job->reason,
+                        .attempt = job->fence.attempt,
+                        .exit_code = note->exit_code,
+                        .signal = note->signal,
+                        .node = node_name_of(core, job->node, note),
+                        .text = job_words(core, &row, note),
+                        .has_result = (job->flags & JOB_HAS_RESULT) != 0,
+                };
+                if (note->has_result && note->result.length <= PX_LIMIT_RESULT_PUSH_BYTES)
+                        end.result = note->result;
+                watch_end(core, job, &end);
+        }
+        core->ended_count++;
+        principal_find(core, job->owner)->jobs_count--;
+        job_free(core, job);
+}
+
+void job_set_state(struct core *core, struct job *job, int to, int reason, const struct note *note)
+{
+        int from = job->state;
+        struct px_job_row row;
+
+        PX_ASSERT(px_job_edge(from, to));
+        PX_ASSERT(reason > 0);
+        PX_ASSERT(job_on_node(to) == (job->attempt != NULL));
+        if (from == PX_JOB_STATE_QUEUED)
+                queue_remove(core, job);
+        core->state_counts[from]--;
+        job->state = (uint8_t)to;
+        job->reason = (uint8_t)reason;
+        if (to != PX_JOB_STATE_BLOCKED)
+                job_deadline(core, job, 0);
+        if (job_ended(to)) {
+                job_leave(core, job, note);
+                return;
+        }
+        core->state_counts[to]++;
+        job_row_of(job, &row);
+        job_put(core, PX_TABLE_JOB, job->id, &row);
+        job_event(core, job->id, &row, note);
+        if (to == PX_JOB_STATE_QUEUED)
+                queue_add(core, job);
+}
+
+void job_changed(struct core *core, struct job *job, int reason, const struct note *note)
+{
+        struct px_job_row row;
+
+        PX_ASSERT(!job_ended(job->state));
+        PX_ASSERT(reason > 0);
+        job->reason = (uint8_t)reason;
+        job_row_of(job, &row);
+        job_put(core, PX_TABLE_JOB, job->id, &row);
+        if (note->event != 0)
+                job_event(core, job->id, &row, note);
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------------- */
+
+int job_waits_for(const struct core *core, const struct job *job)
+{
+        if (job->flags & JOB_HELD)
+                return PX_REASON_HELD;
+        if (job->more == NULL)
+                return PX_REASON_NONE;
+        if (job->more->deadline_ms > core->core_ms)
+                return PX_REASON_BACKOFF;
+        if (job->more->start_wall_ms > core->wall_ms && job->fence.attempt == 0)
+                return PX_REASON_START_TIME;
+        return PX_REASON_NONE;
+}
+
+static void job_arm(struct core *core, struct job *job)
+{
+        struct job_more *more = job->more;
+
+        if (more == NULL)
+                return;
+        if (more->deadline_ms != 0) {
+                timer_arm(core, &more->timer, TIMER_JOB, job->id, more->deadline_ms);
+        } else if (job->state == PX_JOB_STATE_BLOCKED && job->fence.attempt == 0 &&
+                   more->start_wall_ms > core->wall_ms) {
+                int64_t wait_ms = more->start_wall_ms - core->wall_ms;
+
+                timer_arm(core, &more->timer, TIMER_JOB, job->id,
+                          core->core_ms + PX_MIN(wait_ms, (int64_t)START_CHECK_MS));
+        }
+}
+
+void job_deadline(struct core *core, struct job *job, int64_t deadline_ms)
+{
+        if (deadline_ms == 0 && job->more == NULL)
+                return;
+        job_more(core, job)->deadline_ms = deadline_ms;
+        timer_disarm(core, &job->more->timer);
+        job_arm(core, job);
+}
+
+/* Its node gets a whole lease to come back first. */
+void job_arm_loaded(struct core *core, struct job *job)
+{
+        int64_t lease_end_ms = core->core_ms + (int64_t)core->options.lease_ms;
+
+        job_arm(core, job);
+        if (job->more == NULL || job->more->deadline_ms == 0 || !job_on_node(job->state))
+                return;
+        timer_arm(core, &job->more->timer, TIMER_JOB, job->id,
+                  PX_MAX(job->more->deadline_ms, lease_end_ms));
+}
+
+void job_timer_fired(struct core *core, uint64_t id)
+{
+        struct job *job = job_find(core, id);
+        int reason;
+
+        PX_ASSERT(job != NULL);
+        if (job_on_node(job->state)) {
+                PX_ASSERT(job->reason == PX_REASON_UNREACHABLE);
+                attempt_gone(core, job, PX_REASON_NODE_LOST, true);
+                return;
+        }
+        PX_ASSERT(job->state == PX_JOB_STATE_BLOCKED);
+        reason = job_waits_for(core, job);
+        if (reason == PX_REASON_NONE)
+                job_set_state(core, job, PX_JOB_STATE_QUEUED, PX_REASON_NONE, NOTE_NONE);
+        else if (reason == PX_REASON_START_TIME)
+                job_arm(core, job);
+        else
+                PX_ASSERT(reason == PX_REASON_HELD);
+}

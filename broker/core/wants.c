@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wants.c - which rows a command needs that RAM doesn't hold. Layer: L2 (broker/core).
+ * Asked in rounds: what a fact of the first round says may want more (an ended job's attempt). */
+#include "state.h"
+
+struct wants {
+        const struct core *core;
+        const struct core_command *command;
+        struct px_arena arena;
+        struct px_buf *keys;
+        size_t hint;
+};
+
+static const struct core_fact *wants_fact(struct wants *wants, uint8_t table,
+                                          struct px_slice key)
+{
+        const struct core_command *command = wants->command;
+
+        for (size_t i = 0; i < command->facts_count; i++) {
+                size_t at = (wants->hint + i) % command->facts_count;
+                const struct core_fact *fact = &command->facts[at];
+
+                if (fact->table == table && px_slice_equal(fact->key, key)) {
+                        wants->hint = at + 1;
+                        return fact;
+                }
+        }
+        return NULL;
+}
+
+/* The fact, if it is known to be there; asks for it if it is not known. */
+static const struct core_fact *want(struct wants *wants, uint8_t table, const struct row_key *key)
+{
+        const struct core_fact *fact = wants_fact(wants, table, row_key_slice(key));
+
+        if (fact == NULL)
+                rows_put(wants->keys, table, key, PX_SLICE_NONE);
+        return fact != NULL && fact->found ? fact : NULL;
+}
+
+static void want_keys(struct wants *wants)
+{
+        struct px_m_submit submit;
+
+        if (px_m_submit_decode(wants->command->body, &wants->arena, &submit) != PX_WIRE_OK)
+                return;
+        for (size_t i = 0; i < submit.jobs_count; i++) {
+                struct row_key key;
+
+                if (submit.jobs[i].key.length == 0)
+                        continue;
+                key = submit_key(wants->command->principal.value, submit.jobs[i].key);
+                (void)want(wants, PX_TABLE_KEY, &key);
+        }
+}
+
+/* false: not an ended job, as far as is known. */
+static bool want_done(struct wants *wants, uint64_t id, struct px_job_row *ret_row)
+{
+        struct row_key key = row_key_u64(id);
+        const struct core_fact *fact;
+
+        if (job_find(wants->core, id) != NULL || id == 0 || id >= wants->core->next_job)
+                return false;
+        fact = want(wants, PX_TABLE_DONE, &key);
+        return fact != NULL &&
+               px_job_row_decode(fact->value, &wants->arena, ret_row) == PX_WIRE_OK;
+}
+
+/* What END says of an ended job. */
+static void want_end(struct wants *wants, uint64_t id)
+{
+        struct row_key key = row_key_u64(id);
+        struct px_job_row row;
+
+        if (!want_done(wants, id, &row))
+                return;
+        row_key_add_u32(&key, row.fence.attempt);
+        if (row.fence.attempt != 0)
+                (void)want(wants, PX_TABLE_ATTEMPT, &key);
+        if (row.result_chunks * (uint64_t)ROWS_VALUE_BYTES_MAX > PX_LIMIT_RESULT_PUSH_BYTES)
+                return;
+        for (uint32_t i = 0; i < row.result_chunks; i++) {
+                struct row_key chunk = row_key_u64(id);
+
+                row_key_add_u16(&chunk, (uint16_t)i);
+                (void)want(wants, PX_TABLE_RESULT, &chunk);
+        }
+}
+
+static void want_watch(struct wants *wants)
+{
+        struct px_m_watch watch;
+
+        if (px_m_watch_decode(wants->command->body, &wants->arena, &watch) != PX_WIRE_OK)
+                return;
+        for (size_t i = 0; i < watch.jobs_count; i++)
+                want_end(wants, watch.jobs[i].value);
+}
+
+static void want_why(struct wants *wants)
+{
+        struct px_m_why why;
+
+        if (px_m_why_decode(wants->command->body, &wants->arena, &why) == PX_WIRE_OK)
+                want_end(wants, why.job.value);
+}
+
+static void want_change(struct wants *wants)
+{
+        struct px_m_change change;
+
+        if (px_m_change_decode(wants->command->body, &wants->arena, &change) != PX_WIRE_OK)
+                return;
+        for (size_t i = 0; i < change.jobs_count; i++) {
+                struct row_key key = row_key_u64(change.jobs[i].value);
+                struct px_job_row row;
+
+                (void)want_done(wants, change.jobs[i].value, &row);
+                if (change.change == PX_CHANGE_RENAME)
+                        (void)want(wants, PX_TABLE_NAME, &key);
+        }
+}
+
+static void want_retention(struct wants *wants)
+{
+        struct px_m_retention retention;
+        struct px_job_row row;
+
+        if (px_m_retention_decode(wants->command->body, &wants->arena, &retention) != PX_WIRE_OK)
+                return;
+        for (size_t i = 0; i < retention.jobs_count; i++)
+                (void)want_done(wants, retention.jobs[i].value, &row);
+}
+
+static bool wants_anything(const struct core_command *command)
+{
+        switch (command->header.type) {
+        case PX_M_SUBMIT:
+        case PX_M_WATCH:
+        case PX_M_WHY:
+        case PX_M_CHANGE:
+                return command->origin == CORE_FROM_CLIENT;
+        case PX_M_RETENTION:
+                return command->origin == CORE_FROM_SHELL;
+        default:
+                return false;
+        }
+}
+
+void core_wants(const struct core *core, const struct core_command *command, struct px_buf *keys)
+{
+        struct wants wants = {.core = core, .command = command, .keys = keys};
+
+        if (!wants_anything(command))
+                return;
+        switch (command->header.type) {
+        case PX_M_SUBMIT:
+                want_keys(&wants);
+                break;
+        case PX_M_WATCH:
+                want_watch(&wants);
+                break;
+        case PX_M_WHY:
+                want_why(&wants);
+                break;
+        case PX_M_CHANGE:
+                want_change(&wants);
+                break;
+        default:
+                want_retention(&wants);
+                break;
+        }
+        px_arena_fini(&wants.arena);
+}
