@@ -25,6 +25,7 @@ LIST_MAX = 65535  # a frame's count is a u16
 DEPTH_MAX = 8  # as PX_WIRE_DEPTH_MAX
 ENUM_CODE_MAX = 255
 CODE_MAX = 1023
+RESERVED = ("event", "table", "error")  # have functions of their own in C
 SENDERS = ("client", "broker", "node", "shell")
 SOCKETS = ("any", "cmd", "node", "data", "events", "inside")
 KEYWORDS = frozenset(
@@ -73,6 +74,7 @@ class Shape:
     type: int = 0  # message
     sender: str = ""
     socket: str = ""
+    answer: str = ""  # the message that answers it
     tables: list = field(default_factory=list)  # record
 
     @property
@@ -112,9 +114,14 @@ class Schema:
 
 
 def read_schema(path, shown_name=None):
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
     name = shown_name or path
+    with open(path, "rb") as file:
+        raw = file.read()
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SchemaError(f"{name}:{line}: not UTF-8") from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -141,6 +148,8 @@ class Reader:
             if section not in known:
                 # The section may exist only as a prefix of its children, as in [thing.child].
                 self.fail(self.first_line(section), f"unknown section '{section}'")
+            if not isinstance(self.data[section], dict):
+                self.fail(self.first_line(section), f"'{section}' is not a section")
         head = self.data.get("schema", {})
         self.check_keys("schema", head, {"version": int, "product": str})
         self.limits = self.read_limits()
@@ -222,6 +231,8 @@ class Reader:
 
     def read_limits(self):
         limits = self.data.get("limits", {})
+        if "MESSAGE_BYTES" not in limits:
+            self.fail(self.first_line("limits"), "limits: 'MESSAGE_BYTES' is missing; it bounds every frame")
         for name, limit in limits.items():
             self.check_name("limits", name, UPPER)
             self.check_keys("limits", limit, {"value": int, "text": str}, item=name)
@@ -236,8 +247,10 @@ class Reader:
             section = f"enums.{name}"
             self.check_name(section, name)
             self.check_keys(section, item, {"values": dict}, {"doc": str})
-            if name in BASIC:
-                self.fail(self.source.line_of(section), f"{section}: '{name}' is a basic type")
+            if name in BASIC or name in RESERVED:
+                self.fail(self.source.line_of(section), f"{section}: '{name}' is reserved")
+            if not item["values"]:
+                self.fail(self.source.line_of(section, "values"), f"{section}: no values")
             seen = {}
             for value, code in item["values"].items():
                 line = self.source.line_of(section, value)
@@ -261,7 +274,7 @@ class Reader:
             if enum is None:
                 self.fail(self.source.line_of(section, "enum"), f"{section}: unknown enum '{item['enum']}'")
             for state in item["first"]:
-                if state not in enum.values:
+                if not isinstance(state, str) or state not in enum.values:
                     self.fail(self.source.line_of(section, "first"), f"{section}: unknown state '{state}'")
             edges = self.read_edges(section, enum, item["edges"])
             self.check_reachable(section, enum, item["first"], edges)
@@ -271,8 +284,8 @@ class Reader:
     def read_edges(self, section, enum, texts):
         edges = []
         for text in texts:
-            found = EDGE.match(text)
-            start = text.split(" - ")[0].rstrip()
+            found = EDGE.match(str(text))
+            start = str(text).split(" - ")[0].rstrip()
             line = self.source.line_of_text(section, start)
             if not found:
                 self.fail(line, f"{section}: '{text}' is not 'state -> state - why'")
@@ -342,7 +355,7 @@ class Reader:
             places = [item["table"]] if isinstance(item["table"], str) else item["table"]
             line = self.source.line_of(section, "table")
             for place in places:
-                if place not in tables:
+                if not isinstance(place, str) or place not in tables:
                     self.fail(line, f"{section}: unknown table '{place}'")
                 if taken.setdefault(place, name) != name:
                     self.fail(line, f"{section}: table '{place}' already holds {taken[place]}")
@@ -356,7 +369,7 @@ class Reader:
         for name, item in self.data.get("messages", {}).items():
             section = f"messages.{name}"
             self.check_name(section, name, UPPER)
-            self.check_keys(section, item, required, {"doc": str, "encoding": str})
+            self.check_keys(section, item, required, {"doc": str, "encoding": str, "answer": str})
             line = self.source.line_of(section, "type")
             if not 1 <= item["type"] <= 65535:
                 self.fail(line, f"{section}: type {item['type']} is not within 1 to 65535")
@@ -367,9 +380,11 @@ class Reader:
                 if item.get(key, "array" if key == "encoding" else None) not in allowed:
                     self.fail(self.source.line_of(section, key),
                               f"{section}: {key} '{item[key]}' is none of {', '.join(allowed)}")
+            if item.get("answer", name) not in self.data["messages"]:
+                self.fail(self.source.line_of(section, "answer"), f"{section}: unknown message '{item['answer']}'")
             messages[name] = Shape(
                 name, "message", self.read_fields(section, item["fields"], structs), item.get("doc", ""),
-                item.get("encoding") == "map", item["type"], item["from"], item["socket"])
+                item.get("encoding") == "map", item["type"], item["from"], item["socket"], item.get("answer", ""))
         return messages
 
     # ---- fields ----
@@ -380,8 +395,9 @@ class Reader:
             self.fail(self.source.line_of(section), f"{section}: more than {FIELDS_MAX} fields")
         for text in texts:
             item = self.read_field(section, text, structs)
-            names = [name for other in fields for name in (other.name, other.name + "_count" * other.is_list)]
-            if item.name in names:
+            # In C a list has a second member, NAME_count.
+            names = {name for other in fields for name in (other.name, other.name + "_count" * other.is_list)}
+            if names & {item.name, item.name + "_count" * item.is_list}:
                 line = self.source.line_of_text(section, item.name + ":", which=2)
                 self.fail(line, f"{section}: field '{item.name}' stands twice")
             fields.append(item)
@@ -411,7 +427,7 @@ class Reader:
     def read_value_max(self, line, where, type_name, word, in_list):
         """The bound of one value: bytes of a string, largest number."""
         if type_name in STRINGS:
-            whole = self.limits.get("MESSAGE_BYTES", {"value": 2**20})["value"]
+            whole = self.limits["MESSAGE_BYTES"]["value"]
             return self.read_max(line, where, word, whole, True, "item" if in_list else "max")
         if type_name in SIGNED or (type_name in UNSIGNED and type_name not in IDS):
             largest = {**UNSIGNED, **SIGNED}[type_name]

@@ -7,7 +7,7 @@ and, inside a section, the line of a key or of a quoted field.
 
 import re
 
-SECTION = re.compile(r"^\s*\[([^\[\]]+)\]\s*(#.*)?$")
+SECTION = re.compile(r"^\s*\[\[?([^\[\]]+)\]\]?\s*(#.*)?$")
 
 
 class SchemaError(Exception):

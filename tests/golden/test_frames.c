@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define LINE_BYTES 32
+#define CONTENTS 32
 
 static struct px_arena arena;
 static struct px_buf path;
@@ -117,16 +118,30 @@ static void check_present(uint16_t type, const struct px_layout *layout)
                           (const char *)path.data);
 }
 
-static void write_present(uint16_t type, const struct px_layout *layout)
+/* Of so many random contents keep the longest, whose lists are filled, in `bytes`. */
+static void fill_longest(uint16_t type, const struct px_layout *layout)
 {
         _Alignas(8) uint8_t value[PX_LAYOUT_BYTES_MAX];
         struct px_rand rand;
+
+        px_buf_reset(&bytes);
+        px_rand_init(&rand, px_hash64(0, layout->name, strlen(layout->name)));
+        for (int i = 0; i < CONTENTS; i++) {
+                px_arena_reset(&arena);
+                fill_layout(layout, &rand, &arena, value);
+                write_value(type, layout, value, px_rand_u64(&rand), &again);
+                if (again.length > bytes.length) {
+                        px_buf_reset(&bytes);
+                        px_buf_append_slice(&bytes, px_buf_slice(&again));
+                }
+        }
+}
+
+static void write_present(uint16_t type, const struct px_layout *layout)
+{
         FILE *file;
 
-        px_rand_init(&rand, px_hash64(0, layout->name, strlen(layout->name)));
-        px_arena_reset(&arena);
-        fill_layout(layout, &rand, &arena, value);
-        write_value(type, layout, value, px_rand_u64(&rand), &bytes);
+        fill_longest(type, layout);
         hex_write(px_buf_slice(&bytes));
         path_set(PX_PRODUCT_VERSION, layout->name);
         file = fopen((const char *)path.data, "wbe");
