@@ -67,6 +67,7 @@ static int block_signals(void)
         sigaddset(&set, SIGHUP);
         PX_ASSERT(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a write beyond a limit fails instead */
         return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

@@ -59,18 +59,25 @@ static bool read_domain(struct px_slice domain, char *ret_service, size_t room, 
         return true;
 }
 
-/* The library appends ":uid:gid:pid" of the other end, as the kernel tells it, to a local address.
- */
+/* The library ends a local address with ":uid:gid:pid" of the other end, as the kernel tells it;
+ * what stands before is the C library's name for the machine. */
 static bool address_has_account(struct px_slice address, uint32_t account)
 {
-        char text[64];
-        char expected[32];
+        char text[320];
+        char expected[16];
+        char *field = text;
 
         if (address.length >= sizeof(text))
                 return false;
         px_slice_to_text(address, text, sizeof(text));
-        snprintf(expected, sizeof(expected), ":%u:", account);
-        return strncmp(text, expected, strlen(expected)) == 0;
+        for (int i = 0; i < 3; i++) {
+                field = strrchr(text, ':');
+                if (field == NULL)
+                        return false;
+                *field = '\0';
+        }
+        snprintf(expected, sizeof(expected), "%u", account);
+        return strcmp(field + 1, expected) == 0;
 }
 
 bool zap_admit(struct keys *keys, uint32_t account, const struct zap_request *request,
@@ -142,6 +149,9 @@ static void handle(struct keys *keys, uint32_t account, zsock_t *socket)
         (void)part(message); /* the routing id that the peer asked for */
         request.mechanism = part(message);
         request.credentials = part(message);
+        fprintf(stderr, "ZAP dom=%.*s addr=%.*s mech=%.*s\n", (int)request.domain.length,
+                request.domain.data, (int)request.address.length, request.address.data,
+                (int)request.mechanism.length, request.mechanism.data);
         admitted = zmsg_size(message) >= ZAP_PARTS_MIN &&
                    px_slice_equal(version, px_slice_text(ZAP_VERSION)) &&
                    zap_admit(keys, account, &request, &entry);

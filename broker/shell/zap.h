@@ -16,7 +16,7 @@ struct zap; /* opaque; one per process */
 /* A request's fields, borrowed. */
 struct zap_request {
         struct px_slice domain;  /* "<service>-tcp" or "<service>-local" */
-        struct px_slice address; /* of a local peer ":uid:gid:pid" */
+        struct px_slice address; /* of a local peer "machine:uid:gid:pid" */
         struct px_slice mechanism;
         struct px_slice credentials; /* CURVE: the public key, 32 bytes */
 };

@@ -134,7 +134,10 @@ TEST(a_peer_without_key_enters_local_sockets_of_its_own_account_only)
 {
         struct keys *keys = some_keys();
 
-        EXPECT_INT(by_null(keys, "cmd-local", ":1000:1000:77"), 1);
+        EXPECT_INT(by_null(keys, "cmd-local", "localhost:1000:1000:77"), 1);
+        EXPECT_INT(by_null(keys, "cmd-local", "a:1000:b:1000:1000:77"), 1);
+        EXPECT_INT(by_null(keys, "cmd-local", "1000:1001:1000:77"), 0);
+        EXPECT_INT(by_null(keys, "cmd-local", "1000:1000:77"), 0);
         EXPECT_INT(by_null(keys, "data-local", ":1000:5:77"), 1);
         EXPECT_INT(by_null(keys, "cmd-local", ":1001:1000:77"), 0);
         EXPECT_INT(by_null(keys, "cmd-local", ":10000:1000:77"), 0);
