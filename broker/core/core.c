@@ -127,7 +127,7 @@ void core_step(struct core *core, const struct core_batch *batch, struct core_ou
         PX_ASSERT(!core->loading);
         PX_ASSERT(batch->epoch == core->options.epoch);
         PX_ASSERT(batch->core_ms >= core->core_ms);
-        PX_ASSERT(!core->begun || batch->index == core->index + 1);
+        PX_ASSERT(!core->begun || batch->index > core->index);
         core_output_reset(output);
         output->index = batch->index;
         core->output = output;
@@ -145,6 +145,8 @@ void core_step(struct core *core, const struct core_batch *batch, struct core_ou
         nodes_flush(core);
         watch_flush(core);
         core_row_put(core);
+        if (output->rows.length == 0 && output->events_count == 0)
+                core->index = batch->index - 1; /* not used up */
         overlay_reset(core);
         core->output = NULL;
 }

@@ -77,7 +77,9 @@ struct core_command {
 
 struct core_batch {
         uint64_t epoch;
-        uint64_t index;  /* 1 more than the batch before; continues over restarts */
+        uint64_t index;  /* 1 more than that of the last batch that changed something persistent (a
+                          * batch without rows and events gives its number to the next one, so that
+                          * pings need no flush); continues over restarts */
         int64_t core_ms; /* monotonic; never goes back */
         int64_t wall_ms; /* UTC, for display and start times only */
         uint64_t seed;   /* randomness for jitter */
@@ -186,7 +188,7 @@ bool core_principal_next(const struct core *core, size_t *cursor, int64_t wall_m
 
 uint64_t core_jobs_count(const struct core *core);   /* active */
 int64_t core_now_ms(const struct core *core);        /* of the last step, or of the load */
-uint64_t core_index(const struct core *core);        /* of the last step */
+uint64_t core_index(const struct core *core);        /* of the last step that changed something */
 
 /* Verify every invariant of the whole state; asserts with words on a breach. */
 void core_check(const struct core *core);

@@ -97,6 +97,7 @@ int load_identity(struct shell *shell, char *ret_text)
 
 struct load {
         struct core *core;
+        struct record *record;
         uint8_t table;
         uint64_t damaged;
 };
@@ -105,6 +106,7 @@ static bool load_row(void *context, struct px_slice key, struct px_slice value)
 {
         struct load *load = context;
 
+        record_row(load->record, load->table, key, value);
         if (core_load_row(load->core, load->table, key, value) == PX_OK)
                 return true;
         load->damaged++;
@@ -119,6 +121,7 @@ static bool load_row(void *context, struct px_slice key, struct px_slice value)
 int load_core(struct shell *shell)
 {
         struct load load = {0};
+        int64_t wall_ms = clock_wall_ms();
         struct core_options options = {
                 .epoch = shell->start.epoch,
                 .heartbeat_ms = shell->options->heartbeat_ms,
@@ -128,8 +131,15 @@ int load_core(struct shell *shell)
                 .jobs_max = PX_LIMIT_JOBS,
         };
 
+        if (shell->options->record != NULL) {
+                int fault = record_open(shell->options->record, &options, &shell->record);
+
+                if (fault != 0)
+                        return fault;
+        }
         shell->core = core_new(&options);
         load.core = shell->core;
+        load.record = shell->record;
         for (size_t i = 0; i < core_load_tables_count; i++) {
                 uint64_t damaged = 0;
                 int result;
@@ -141,7 +151,8 @@ int load_core(struct shell *shell)
                         return result;
                 load.damaged += damaged;
         }
-        core_load_end(shell->core, clock_wall_ms());
+        record_loaded(shell->record, wall_ms);
+        core_load_end(shell->core, wall_ms);
         core_clock_init(&shell->clock, core_now_ms(shell->core));
         shell->index = shell->start.index;
         if (load.damaged > 0)

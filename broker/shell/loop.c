@@ -71,7 +71,9 @@ void loop_step(struct shell *shell)
         for (size_t i = 0; i < batch->commands_count; i++)
                 remember(shell, &batch->commands[i]);
         batch_prefetch(batch, shell->core, shell->log);
+        record_batch(shell->record, &step);
         core_step(shell->core, &step, &stepped->output);
+        record_output(shell->record, &stepped->output);
         submit(shell, stepped);
         batch_reset(batch);
 }
@@ -129,13 +131,15 @@ static void add_retention(struct shell *shell)
         px_buf_fini(&frame);
 }
 
-/* A step without messages, when the core asked for one. */
+/* A step without messages: when the core asked for one, and at the start, when leases begin anew.
+ */
 static void add_tick(struct shell *shell)
 {
         struct px_buf frame = {0};
+        bool begun = shell->last_count > 0;
 
         if (shell->batch->commands_count > 0 ||
-            core_deadline_ms(shell->core) > core_clock_ms(&shell->clock))
+            (begun && core_deadline_ms(shell->core) > core_clock_ms(&shell->clock)))
                 return;
         px_m_tick_frame(&(struct px_m_tick){0}, 0, 0, &frame);
         batch_add_own(shell->batch, 0, px_buf_slice(&frame));

@@ -110,7 +110,8 @@ static void release_one(struct shell *shell, struct shell_output *waiting)
 {
         const struct core_output *output = &waiting->output;
 
-        if (output->events_count > 0)
+        /* Before egress stands there are no subscribers; the feed has these events too. */
+        if (output->events_count > 0 && shell->egress != NULL)
                 egress_events(shell->egress, output->index, px_buf_slice(&output->events),
                               output->events_count);
         for (size_t i = 0; i < output->effects_count; i++)

@@ -334,6 +334,8 @@ static int bind_sockets(struct shell *shell)
                 status = bind_one(shell, SHELL_CMD_TCP, endpoint, SOCKET_SERVICE_CMD);
         core_set_ports(shell->core, shell->ports[SHELL_NODE_TCP], egress_data_port(shell->egress),
                        egress_events_port(shell->egress));
+        record_ports(shell->record, shell->ports[SHELL_NODE_TCP], egress_data_port(shell->egress),
+                     egress_events_port(shell->egress));
         return status;
 }
 
@@ -404,6 +406,7 @@ static void bring_down(struct shell *shell)
                 zsys_shutdown();
         px_log_close(shell->log);
         px_assert_hook = NULL;
+        record_close(shell->record);
         release_fini(shell);
         assigns_free(shell->assigns);
         batch_free(shell->batch);

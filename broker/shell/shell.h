@@ -15,6 +15,7 @@
 #include "peers.h"
 #include "private.h"
 #include "px_log.h"
+#include "record.h"
 #include "retention.h"
 #include "socket.h"
 #include "strikes.h"
@@ -77,7 +78,8 @@ struct shell {
         struct px_buf gone; /* u64 handles of peers that the core must be told of */
         bool storage_full;  /* as last told to the core */
         struct retention retention;
-        bool trace; /* print each message */
+        struct record *record; /* NULL = not recording */
+        bool trace;            /* print each message */
 
         bool stopping;
         struct shell_trace last[SHELL_LAST_COMMANDS];
