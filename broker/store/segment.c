@@ -13,21 +13,22 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "segment_index.h"
+#include "segment_record.h"
 
 #define SEGMENT_MAGIC "PXLOG001"
-#define FILE_HEADER_BYTES 16
-#define RECORD_HEADER_BYTES 48
 #define SEGMENT_BYTES_DEFAULT (64u << 20)
 #define ENTRIES_DEFAULT 200000
 #define NAME_BYTES 32
+#define OPEN_MAX 64 /* sealed segments whose files are kept open */
 
 struct segment {
         uint64_t number;
         uint64_t length;
         int64_t last_wall_ms; /* of its newest record */
-        int fd;
-        struct segment_sealed sealed; /* fd == -1 for the active one */
+        uint64_t used;        /* when its files were last wanted, by segments->uses */
+        int fd;               /* -1 = closed, see segment_use() */
+        bool is_sealed;
+        struct segment_sealed sealed;
 };
 
 struct segments {
@@ -36,6 +37,7 @@ struct segments {
         struct segment *items; /* ascending numbers; the last one is active */
         size_t count;
         size_t capacity;
+        uint64_t uses;
         struct segment_growing growing; /* of the active one */
         uint64_t unsynced_bytes;
         uint64_t *purged; /* jobs to punch out of the active segment when it is sealed */
@@ -68,8 +70,9 @@ static struct segment *segments_add(struct segments *segments, struct segment se
 
 static int begin_active(struct segments *segments, uint64_t number)
 {
-        struct segment segment = {.number = number, .length = FILE_HEADER_BYTES, .sealed = {.fd = -1}};
-        uint8_t header[FILE_HEADER_BYTES];
+        struct segment segment = {
+                .number = number, .length = SEGMENT_HEADER_BYTES, .sealed = {.fd = -1}};
+        uint8_t header[SEGMENT_HEADER_BYTES];
         char name[NAME_BYTES];
 
         name_of(number, "log", name);
@@ -78,10 +81,12 @@ static int begin_active(struct segments *segments, uint64_t number)
                 return -errno;
         memcpy(header, SEGMENT_MAGIC, 8);
         px_put_be64(header + 8, number);
+        errno = 0;
         if (pwrite(segment.fd, header, sizeof header, 0) != (ssize_t)sizeof header ||
             fsync(segments->dir_fd) != 0) {
-                int fault = errno != 0 ? -errno : -EIO;
+                int fault = errno != 0 ? -errno : -ENOSPC;
 
+                unlinkat(segments->dir_fd, name, 0);
                 close(segment.fd);
                 return fault;
         }
@@ -89,103 +94,116 @@ static int begin_active(struct segments *segments, uint64_t number)
         return PX_OK;
 }
 
-/* ---- records ----------------------------------------------------------------------------------------------- */
+/* ---- files kept open --------------------------------------------------------------------------- */
 
-static void record_header(uint8_t *at, const struct segment_entry *entry, uint32_t data_crc)
+static void segment_shut(struct segment *segment)
 {
-        memset(at, 0, RECORD_HEADER_BYTES);
-        px_put_be32(at, entry->length);
-        px_put_be32(at + 8, data_crc);
-        px_put_be32(at + 12, entry->key.attempt);
-        px_put_be64(at + 16, entry->key.job.value);
-        px_put_be64(at + 24, entry->offset);
-        px_put_be64(at + 32, (uint64_t)entry->wall_ms);
-        at[40] = (uint8_t)entry->key.stream;
-        px_put_be32(at + 4, px_crc32c(px_crc32c(0, at, 4), at + 8, RECORD_HEADER_BYTES - 8));
+        if (segment->fd >= 0)
+                close(segment->fd);
+        segment->fd = -1;
+        segment_sealed_close(&segment->sealed);
 }
 
-/* Read a record's header; false when it isn't one. */
-static bool record_parse(const uint8_t *at, struct segment_entry *ret_entry, uint32_t *ret_data_crc)
+/* Close the file used longest ago when too many are open. */
+static void shut_oldest(struct segments *segments)
 {
-        if (px_get_be32(at + 4) != px_crc32c(px_crc32c(0, at, 4), at + 8, RECORD_HEADER_BYTES - 8))
-                return false;
-        *ret_entry = (struct segment_entry){
-                .key = {.job = {px_get_be64(at + 16)},
-                        .attempt = px_get_be32(at + 12),
-                        .stream = at[40]},
-                .offset = px_get_be64(at + 24),
-                .length = px_get_be32(at),
-                .wall_ms = (int64_t)px_get_be64(at + 32),
-        };
-        *ret_data_crc = px_get_be32(at + 8);
-        return ret_entry->length > 0 && ret_entry->length <= PX_LIMIT_LOG_CHUNK_BYTES;
-}
+        struct segment *oldest = NULL;
+        size_t open = 0;
 
-static bool all_zero(const uint8_t *bytes, size_t length)
-{
-        for (size_t i = 0; i < length; i++)
-                if (bytes[i] != 0)
-                        return false;
-        return true;
-}
+        for (size_t i = 0; i < segments->count; i++) {
+                struct segment *segment = &segments->items[i];
 
-static ssize_t read_fully(int fd, uint8_t *ret_bytes, size_t length, uint64_t position)
-{
-        size_t done = 0;
-
-        while (done < length) {
-                ssize_t got = pread(fd, ret_bytes + done, length - done, (off_t)(position + done));
-
-                if (got < 0 && errno == EINTR)
+                if (!segment->is_sealed || segment->fd < 0)
                         continue;
-                if (got < 0)
-                        return -errno;
-                if (got == 0)
-                        break;
-                done += (size_t)got;
+                open++;
+                if (oldest == NULL || segment->used < oldest->used)
+                        oldest = segment;
         }
-        return (ssize_t)done;
+        if (open >= OPEN_MAX)
+                segment_shut(oldest);
 }
 
-/* Index every whole record of a segment into segments->growing. *ret_end = where the last one ends. */
-static int scan_records(struct segments *segments, struct segment *segment, uint64_t *ret_end)
+/* Open the files of a segment if they are not. Faults: -errno. */
+static int segment_use(struct segments *segments, struct segment *segment)
 {
-        uint8_t *buffer = px_alloc(RECORD_HEADER_BYTES + PX_LIMIT_LOG_CHUNK_BYTES);
-        uint64_t at = FILE_HEADER_BYTES;
-        int result = PX_OK;
+        char name[NAME_BYTES];
 
-        for (;;) {
-                ssize_t got = read_fully(segment->fd, buffer, RECORD_HEADER_BYTES + PX_LIMIT_LOG_CHUNK_BYTES,
-                                         at);
-                struct segment_entry entry;
-                const uint8_t *data = buffer + RECORD_HEADER_BYTES;
-                uint32_t crc;
+        segment->used = ++segments->uses;
+        if (segment->fd >= 0)
+                return PX_OK;
+        shut_oldest(segments);
+        name_of(segment->number, "log", name);
+        segment->fd = openat(segments->dir_fd, name, O_RDWR | O_CLOEXEC);
+        if (segment->fd < 0)
+                return -errno;
+        name_of(segment->number, "idx", name);
+        return segment->is_sealed && segment->sealed.fd < 0
+                       ? segment_sealed_reopen(segments->dir_fd, name, &segment->sealed)
+                       : PX_OK;
+}
 
-                if (got < 0)
-                        result = (int)got;
-                if (got < RECORD_HEADER_BYTES || !record_parse(buffer, &entry, &crc) ||
-                    (size_t)got < RECORD_HEADER_BYTES + entry.length)
+/* ---- recover ------------------------------------------------------------------------------------- */
+
+static void name_damage(const struct segment *segment, uint64_t from, uint64_t to, const char *what)
+{
+        fprintf(stderr,
+                "log segment %016" PRIx64 ": bytes %" PRIu64 " to %" PRIu64 " %s\n",
+                segment->number, from, to, what);
+}
+
+/* How many bytes of a segment were flushed, as its records say. */
+static int scan_synced(const struct segment *segment, struct segment_walk *walk, uint64_t *ret_synced)
+{
+        struct segment_record record;
+        int found;
+
+        walk->fd = segment->fd;
+        walk->at = SEGMENT_HEADER_BYTES;
+        *ret_synced = SEGMENT_HEADER_BYTES;
+        while ((found = segment_walk_next(walk, &record)) > SEGMENT_END)
+                if (found != SEGMENT_FOREIGN)
+                        *ret_synced = PX_MAX(*ret_synced, record.synced);
+        return found;
+}
+
+/* Index every record of a segment into segments->growing, up to the first bad byte behind `synced`.
+ * *ret_end = where the last one ends. */
+static int scan_records(struct segments *segments, struct segment *segment, struct segment_walk *walk,
+                        uint64_t synced, uint64_t *ret_end)
+{
+        struct segment_record record;
+        int found;
+
+        walk->fd = segment->fd;
+        walk->at = SEGMENT_HEADER_BYTES;
+        while ((found = segment_walk_next(walk, &record)) > SEGMENT_END) {
+                bool whole = found == SEGMENT_RECORD || found == SEGMENT_PURGED;
+
+                if (!whole && walk->from >= synced)
                         break;
-                entry.position = (uint32_t)at;
-                if (px_crc32c(0, data, entry.length) == crc)
-                        segment_growing_add(&segments->growing, &entry);
-                else if (!all_zero(data, entry.length))
-                        break;
-                segment->last_wall_ms = PX_MAX(segment->last_wall_ms, entry.wall_ms);
-                at += RECORD_HEADER_BYTES + entry.length;
+                if (!whole)
+                        name_damage(segment, walk->from, walk->at, "are damaged");
+                if (found == SEGMENT_FOREIGN || found == SEGMENT_PURGED)
+                        continue;
+                /* Damaged data stays in the index, so that whoever reads it is told. */
+                if (!segment_growing_add(&segments->growing, &record.entry))
+                        name_damage(segment, walk->from, walk->at, "repeat an offset");
+                segment->last_wall_ms = PX_MAX(segment->last_wall_ms, record.entry.wall_ms);
         }
-        px_free(buffer);
-        *ret_end = at;
-        return result;
+        *ret_end = walk->from;
+        return found < 0 ? found : PX_OK;
 }
 
 /* ---- seal, purge ----------------------------------------------------------------------------------------------- */
 
-static void punch_job(struct segment *segment, struct px_job_id job)
+static void punch_job(struct segments *segments, struct segment *segment, struct px_job_id job)
 {
         struct segment_entry entry;
         uint64_t index = 0;
 
+        if (job.value < segment->sealed.first_job || job.value > segment->sealed.last_job ||
+            segment_use(segments, segment) != PX_OK)
+                return;
         while (segment_sealed_next(&segment->sealed, job, &index, &entry) == PX_OK)
                 (void)fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                 (off_t)entry.position + RECORD_HEADER_BYTES, entry.length);
@@ -203,18 +221,20 @@ static int seal_active(struct segments *segments)
         if (result == PX_OK)
                 result = segment_sealed_open(segments->dir_fd, name, segment->number, &segment->sealed);
         if (result != PX_OK)
-                return result;
+                return result < 0 ? result : -EIO;
+        segment->is_sealed = true;
         segment_growing_reset(&segments->growing);
         for (size_t i = 0; i < segments->purged_count; i++)
-                punch_job(segment, (struct px_job_id){segments->purged[i]});
+                punch_job(segments, segment, (struct px_job_id){segments->purged[i]});
         segments->purged_count = 0;
         return PX_OK;
 }
 
 void segments_purge(struct segments *segments, struct px_job_id job)
 {
-        for (size_t i = 0; i + 1 < segments->count; i++)
-                punch_job(&segments->items[i], job);
+        for (size_t i = 0; i < segments->count; i++)
+                if (segments->items[i].is_sealed)
+                        punch_job(segments, &segments->items[i], job);
         if (segments->growing.count == 0)
                 return;
         if (segments->purged_count == segments->purged_capacity) {
@@ -266,59 +286,75 @@ static int list_numbers(int dir_fd, uint64_t **ret_numbers, size_t *ret_count)
         return PX_OK;
 }
 
-static int check_file_header(const struct segment *segment)
+static bool header_is_good(const struct segment *segment)
 {
-        uint8_t header[FILE_HEADER_BYTES];
-        ssize_t got = read_fully(segment->fd, header, sizeof header, 0);
+        uint8_t header[SEGMENT_HEADER_BYTES];
 
-        if (got < 0)
-                return (int)got;
-        if (got != FILE_HEADER_BYTES || memcmp(header, SEGMENT_MAGIC, 8) != 0 ||
-            px_get_be64(header + 8) != segment->number)
-                return PX_E_DAMAGED;
+        return segment_read_at(segment->fd, header, sizeof header, 0) == SEGMENT_HEADER_BYTES &&
+               memcmp(header, SEGMENT_MAGIC, 8) == 0 && px_get_be64(header + 8) == segment->number;
+}
+
+/* A segment without a usable sidecar: index it by a scan. The last one loses its torn tail; the others
+ * were flushed before the next one was begun. */
+static int recover_segment(struct segments *segments, struct segment *segment, bool last)
+{
+        struct segment_walk *walk = px_alloc(sizeof *walk);
+        uint64_t synced = segment->length;
+        uint64_t end = 0;
+        int result = last ? scan_synced(segment, walk, &synced) : PX_OK;
+
+        if (result == PX_OK)
+                result = scan_records(segments, segment, walk, synced, &end);
+        px_free(walk);
+        if (result != PX_OK || !last)
+                return result != PX_OK ? result : seal_active(segments);
+        if (end < segment->length) {
+                name_damage(segment, end, segment->length, "are not known to be whole and are removed; nodes send them again");
+                if (ftruncate(segment->fd, (off_t)end) != 0)
+                        return -errno;
+        }
+        segment->length = end;
+        segments->unsynced_bytes = end - SEGMENT_HEADER_BYTES;
         return PX_OK;
 }
 
-/* A segment without a usable sidecar: index it by a scan. The last one loses its torn tail. */
-static int recover_segment(struct segments *segments, struct segment *segment, bool last)
+/* Age by the sidecar: purges touch the segment itself. */
+static int64_t sealed_wall_ms(const struct segment *segment)
 {
-        uint64_t end = 0;
-        int result = scan_records(segments, segment, &end);
+        struct stat status;
 
-        if (result != PX_OK)
-                return result;
-        if (last && end < segment->length && ftruncate(segment->fd, (off_t)end) != 0)
-                return -errno;
-        if (last)
-                segment->length = end;
-        return last ? PX_OK : seal_active(segments);
+        if (fstat(segment->sealed.fd, &status) != 0)
+                return INT64_MAX; /* never too old */
+        return (int64_t)status.st_mtim.tv_sec * 1000;
 }
 
+/* Add the segment and its index. PX_E_ABSENT: it was cut off while it was made. */
 static int open_one(struct segments *segments, uint64_t number, bool last)
 {
-        struct segment segment = {.number = number, .sealed = {.fd = -1}};
-        struct segment *added;
+        struct segment segment = {.number = number, .fd = -1, .sealed = {.fd = -1}};
+        struct segment *added = segments_add(segments, segment);
         struct stat status;
         char name[NAME_BYTES];
-        int result;
+        int result = segment_use(segments, added);
 
-        name_of(number, "log", name);
-        segment.fd = openat(segments->dir_fd, name, O_RDWR | O_CLOEXEC);
-        if (segment.fd < 0 || fstat(segment.fd, &status) != 0)
-                return -errno;
-        segment.length = (uint64_t)status.st_size;
-        segment.last_wall_ms = (int64_t)status.st_mtim.tv_sec * 1000;
-        added = segments_add(segments, segment);
-        if (last && segment.length < FILE_HEADER_BYTES)
-                return PX_E_ABSENT; /* cut off while it was made */
-        result = check_file_header(added);
         if (result != PX_OK)
                 return result;
+        if (fstat(added->fd, &status) != 0)
+                return -errno;
+        added->length = (uint64_t)status.st_size;
+        if (last && added->length < SEGMENT_HEADER_BYTES)
+                return PX_E_ABSENT;
         name_of(number, "idx", name);
         result = segment_sealed_open(segments->dir_fd, name, number, &added->sealed);
-        if (result == PX_E_ABSENT || result == PX_E_DAMAGED)
-                result = recover_segment(segments, added, last);
-        return result;
+        if (result < 0)
+                return result;
+        added->is_sealed = result == PX_OK;
+        if (!header_is_good(added))
+                name_damage(added, 0, SEGMENT_HEADER_BYTES, "are not the header of a log segment");
+        if (!added->is_sealed)
+                return recover_segment(segments, added, last);
+        added->last_wall_ms = sealed_wall_ms(added);
+        return PX_OK;
 }
 
 static void drop_last(struct segments *segments)
@@ -328,7 +364,7 @@ static void drop_last(struct segments *segments)
 
         name_of(segment->number, "log", name);
         unlinkat(segments->dir_fd, name, 0);
-        close(segment->fd);
+        segment_shut(segment);
         segments->count--;
 }
 
@@ -348,7 +384,7 @@ static int open_all(struct segments *segments, uint64_t *ret_number)
                 }
         }
         px_free(numbers);
-        if (result == PX_OK && (segments->count == 0 || active_of(segments)->sealed.fd >= 0)) {
+        if (result == PX_OK && (segments->count == 0 || active_of(segments)->is_sealed)) {
                 *ret_number = count == 0 ? 1 : *ret_number + 1;
                 result = begin_active(segments, *ret_number);
         }
@@ -372,7 +408,7 @@ int segments_open(const struct segments_options *options, struct segments **ret_
         result = segments->dir_fd < 0 ? -errno : open_all(segments, &number);
         if (result != PX_OK) {
                 snprintf(ret_text, text_room, "%s: log segment %016" PRIx64 ": %s", options->dir, number,
-                         result < 0 ? strerror(-result) : "is damaged");
+                         strerror(-result));
                 segments_close(segments);
                 return result;
         }
@@ -386,10 +422,8 @@ void segments_close(struct segments *segments)
                 return;
         if (segments->count > 0)
                 (void)segments_sync(segments);
-        for (size_t i = 0; i < segments->count; i++) {
-                close(segments->items[i].fd);
-                segment_sealed_close(&segments->items[i].sealed);
-        }
+        for (size_t i = 0; i < segments->count; i++)
+                segment_shut(&segments->items[i]);
         if (segments->dir_fd >= 0)
                 close(segments->dir_fd);
         segment_growing_fini(&segments->growing);
@@ -404,68 +438,79 @@ int segments_sync(struct segments *segments)
 {
         if (segments->fault != PX_OK || segments->unsynced_bytes == 0)
                 return segments->fault;
+        /* After a failed flush nobody knows what is on the disk: there is no second try. */
         if (fdatasync(active_of(segments)->fd) != 0)
                 segments->fault = -errno;
         segments->unsynced_bytes = 0;
         return segments->fault;
 }
 
+/* Seal the last segment and begin the next; where it fails half-way it goes on there the next time. */
 static int rotate(struct segments *segments)
 {
         uint64_t number = active_of(segments)->number;
         int result = segments_sync(segments);
 
-        if (result == PX_OK)
+        if (result == PX_OK && !active_of(segments)->is_sealed)
                 result = seal_active(segments);
         if (result == PX_OK)
                 result = begin_active(segments, number + 1);
         return result;
 }
 
-static int write_record(struct segment *segment, const struct segment_entry *entry, struct px_slice data)
+static int write_record(struct segment *segment, const struct segment_record *record,
+                        struct px_slice data)
 {
         uint8_t header[RECORD_HEADER_BYTES];
         struct iovec parts[2] = {
                 {.iov_base = header, .iov_len = sizeof header},
                 {.iov_base = (void *)(uintptr_t)data.data, .iov_len = data.length},
         };
-        size_t total = sizeof header + data.length;
         ssize_t written;
 
-        record_header(header, entry, px_crc32c(0, data.data, data.length));
+        segment_record_format(record, header);
         do
                 written = pwritev(segment->fd, parts, 2, (off_t)segment->length);
         while (written < 0 && errno == EINTR);
         if (written < 0)
                 return -errno;
-        return (size_t)written == total ? PX_OK : -ENOSPC;
+        return (size_t)written == sizeof header + data.length ? PX_OK : -ENOSPC;
+}
+
+/* A lack of space may end; anything else is final. */
+static int append_failed(struct segments *segments, int fault)
+{
+        if (fault != -ENOSPC && fault != -EDQUOT)
+                segments->fault = fault;
+        return fault;
 }
 
 int segments_append(struct segments *segments, struct segment_key key, uint64_t offset, int64_t wall_ms,
                     struct px_slice data)
 {
-        struct segment_entry entry = {
-                .key = key, .offset = offset, .length = (uint32_t)data.length, .wall_ms = wall_ms};
+        size_t bytes = RECORD_HEADER_BYTES + data.length;
+        struct segment_record record = {
+                .entry = {.key = key, .offset = offset, .length = (uint32_t)data.length, .wall_ms = wall_ms},
+                .data_crc = px_crc32c(0, data.data, data.length)};
         struct segment *segment = active_of(segments);
+        int result = segments->fault;
 
         PX_ASSERT(data.length > 0 && data.length <= PX_LIMIT_LOG_CHUNK_BYTES);
-        if (segments->fault != PX_OK)
-                return segments->fault;
-        if (segment->length + RECORD_HEADER_BYTES + data.length > segments->options.segment_bytes ||
-            segments->growing.count == segments->options.entries_max) {
-                segments->fault = rotate(segments);
-                segment = active_of(segments);
-        }
-        if (segments->fault == PX_OK) {
-                entry.position = (uint32_t)segment->length;
-                segments->fault = write_record(segment, &entry, data);
-        }
-        if (segments->fault != PX_OK)
-                return segments->fault;
-        segment_growing_add(&segments->growing, &entry);
-        segment->length += RECORD_HEADER_BYTES + data.length;
+        if (result == PX_OK &&
+            (segment->is_sealed || segment->length + bytes > segments->options.segment_bytes ||
+             segments->growing.count == segments->options.entries_max))
+                result = rotate(segments);
+        segment = active_of(segments);
+        record.entry.position = (uint32_t)segment->length;
+        record.synced = (uint32_t)(segment->length - segments->unsynced_bytes);
+        if (result == PX_OK)
+                result = write_record(segment, &record, data);
+        if (result != PX_OK)
+                return append_failed(segments, result);
+        PX_ASSERT(segment_growing_add(&segments->growing, &record.entry));
+        segment->length += bytes;
         segment->last_wall_ms = PX_MAX(segment->last_wall_ms, wall_ms);
-        segments->unsynced_bytes += RECORD_HEADER_BYTES + data.length;
+        segments->unsynced_bytes += bytes;
         return PX_OK;
 }
 
@@ -475,6 +520,21 @@ uint64_t segments_unsynced_bytes(const struct segments *segments)
 }
 
 /* ---- read ------------------------------------------------------------------------------------------------------------- */
+
+static bool may_hold(const struct segment *segment, struct px_job_id job)
+{
+        return segment->is_sealed && segment->sealed.count > 0 &&
+               job.value >= segment->sealed.first_job && job.value <= segment->sealed.last_job;
+}
+
+static int sealed_find(struct segments *segments, struct segment *segment, struct segment_key key,
+                       uint64_t offset, struct segment_entry *ret_entry)
+{
+        int result = may_hold(segment, key.job) ? segment_use(segments, segment) : PX_E_ABSENT;
+
+        return result != PX_OK ? result
+                               : segment_sealed_find(&segment->sealed, key, offset, ret_entry);
+}
 
 /* The record that holds the first stored byte at or after offset, and its segment. */
 static int find_entry(struct segments *segments, struct segment_key key, uint64_t offset,
@@ -487,8 +547,8 @@ static int find_entry(struct segments *segments, struct segment_key key, uint64_
                 *ret_entry = *grown;
                 return PX_OK;
         }
-        for (size_t i = 0; i + 1 < segments->count; i++) {
-                int result = segment_sealed_find(&segments->items[i].sealed, key, offset, ret_entry);
+        for (size_t i = 0; i < segments->count; i++) {
+                int result = sealed_find(segments, &segments->items[i], key, offset, ret_entry);
 
                 *ret_segment = &segments->items[i];
                 if (result != PX_E_ABSENT)
@@ -504,26 +564,26 @@ static int find_entry(struct segments *segments, struct segment_key key, uint64_
 int segments_read(struct segments *segments, struct segment_key key, uint64_t offset, uint8_t *ret_data,
                   size_t room, struct segment_run *ret_run)
 {
-        uint8_t buffer[RECORD_HEADER_BYTES + PX_LIMIT_LOG_CHUNK_BYTES];
+        uint8_t buffer[RECORD_BYTES_MAX];
         struct segment_entry entry;
-        struct segment_entry stored;
+        struct segment_record stored;
         struct segment *segment;
-        uint32_t crc = 0;
         uint64_t skip;
         ssize_t got;
         int result = find_entry(segments, key, offset, &segment, &entry);
 
         if (result != PX_OK)
                 return result;
-        got = read_fully(segment->fd, buffer, RECORD_HEADER_BYTES + entry.length, entry.position);
+        got = segment_read_at(segment->fd, buffer, RECORD_HEADER_BYTES + entry.length, entry.position);
         if (got < 0)
                 return (int)got;
         skip = offset > entry.offset ? offset - entry.offset : 0;
         *ret_run = (struct segment_run){entry.offset + skip, PX_MIN(entry.length - skip, room),
                                         entry.wall_ms};
-        if ((size_t)got < RECORD_HEADER_BYTES + entry.length || !record_parse(buffer, &stored, &crc) ||
-            segment_entry_compare(&stored, &entry) != 0 ||
-            px_crc32c(0, buffer + RECORD_HEADER_BYTES, entry.length) != crc) {
+        if ((size_t)got < RECORD_HEADER_BYTES + entry.length ||
+            !segment_record_parse(buffer, &stored) ||
+            segment_entry_compare(&stored.entry, &entry) != 0 || stored.entry.length != entry.length ||
+            px_crc32c(0, buffer + RECORD_HEADER_BYTES, entry.length) != stored.data_crc) {
                 ret_run->length = entry.length - skip;
                 return PX_E_DAMAGED;
         }
@@ -538,9 +598,13 @@ uint64_t segments_length(struct segments *segments, struct segment_key key)
 
         if (grown != NULL)
                 return grown->offset + grown->length;
-        for (size_t i = segments->count - 1; i-- > 0;)
-                if (segment_sealed_last(&segments->items[i].sealed, key, &entry) == PX_OK)
+        for (size_t i = segments->count; i-- > 0;) {
+                struct segment *segment = &segments->items[i];
+
+                if (may_hold(segment, key.job) && segment_use(segments, segment) == PX_OK &&
+                    segment_sealed_last(&segment->sealed, key, &entry) == PX_OK)
                         return entry.offset + entry.length;
+        }
         return 0;
 }
 
@@ -579,8 +643,7 @@ static void remove_oldest(struct segments *segments)
         unlinkat(segments->dir_fd, name, 0);
         name_of(oldest->number, "idx", name);
         unlinkat(segments->dir_fd, name, 0);
-        close(oldest->fd);
-        segment_sealed_close(&oldest->sealed);
+        segment_shut(oldest);
         segments->count--;
         memmove(segments->items, segments->items + 1, segments->count * sizeof *segments->items);
 }

@@ -6,15 +6,19 @@
  *   header, 16 bytes: "PXLOG001", u64 number
  *   then records: header of 48 bytes and `length` bytes of data
  *     u32 length · u32 header crc (CRC-32C of the 44 bytes of the header without itself) ·
- *     u32 data crc · u32 attempt · u64 job · u64 offset · i64 wall_ms · u8 stream · 7 zero bytes
- *   offset is the position of the data in the stream (enum px_stream) of that attempt.
+ *     u32 data crc · u32 attempt · u64 job · u64 offset · i64 wall_ms · u8 stream · 3 zero bytes ·
+ *     u32 synced
+ *   offset is the position of the data in the stream (enum px_stream) of that attempt; synced says how
+ *   many bytes of the file had been flushed when the record was written.
  * Sidecar `NUMBER.idx`, made when a segment is sealed, rebuilt by a scan when it is missing:
  *   header, 32 bytes: "PXLIX001", u64 number, u64 entries, u32 CRC-32C of the entries, 4 zero bytes
  *   entries of 40 bytes, sorted by (job, attempt, stream, offset):
  *     u64 job · u32 attempt · u32 stream · u64 offset · u32 length · u32 position in the segment ·
  *     i64 wall_ms
- * A cut-off or torn record at the end of a segment that has no sidecar was never reported as stored
- * and is removed at the next start. A purged record keeps its header; its data is a hole of zeros. */
+ * In the last segment everything from the first bad byte behind `synced` on was never reported as stored
+ * and is removed at the next start: nodes send it again. A bad byte elsewhere is damage: it is named on
+ * standard error and never served, what stands behind it is. A purged record keeps its header; its
+ * data is a hole of zeros. */
 #ifndef PX_SEGMENT_H
 #define PX_SEGMENT_H
 
@@ -22,6 +26,7 @@
 #include "px_schema.h"
 
 #define SEGMENT_ATTEMPT_MAX ((1u << 20) - 1)
+#define SEGMENT_JOB_MAX (UINT64_C(1) << 42)
 
 struct segments; /* opaque */
 
@@ -31,8 +36,8 @@ struct segments_options {
         uint32_t entries_max;   /* or at this many records; 0 = 200,000 */
 };
 
-/* Open, remove a torn tail, rebuild missing sidecars. *ret_text names the file on a fault.
- * Faults: -errno. Refuses: PX_E_DAMAGED a sealed segment's records contradict themselves. */
+/* Open, remove a torn tail, rebuild sidecars that are missing or damaged. *ret_text names the file on
+ * a fault. Faults: -errno. */
 int segments_open(const struct segments_options *options, struct segments **ret_segments, char *ret_text,
                   size_t text_room);
 /* Sync and close. NULL is accepted. */
@@ -47,10 +52,11 @@ struct segment_key {
 
 /* Append data at `offset` of a stream; offsets of a stream only grow. Not yet on disk: segments_sync().
  * Units:  data of 1 to PX_LIMIT_LOG_CHUNK_BYTES bytes.
- * Faults: -errno; nothing more may be appended afterwards. */
+ * Faults: -ENOSPC, -EDQUOT: nothing was appended, try again later. Any other -errno is final: nothing
+ *         more can be appended or synced. */
 int segments_append(struct segments *segments, struct segment_key key, uint64_t offset, int64_t wall_ms,
                     struct px_slice data);
-/* Flush what was appended. Faults: -errno. */
+/* Flush what was appended. Faults: -errno, final. */
 int segments_sync(struct segments *segments);
 uint64_t segments_unsynced_bytes(const struct segments *segments);
 
@@ -71,7 +77,8 @@ uint64_t segments_length(struct segments *segments, struct segment_key key);
 /* First stored offset whose run was written at or after wall_ms; the length when none was. */
 uint64_t segments_offset_since(struct segments *segments, struct segment_key key, int64_t wall_ms);
 
-/* Forget the data of a job: holes in sealed segments now, in the active one when it is sealed. */
+/* Forget the data of a job: holes in sealed segments now, in the active one when it is sealed (a crash
+ * before that leaves it to retention). */
 void segments_purge(struct segments *segments, struct px_job_id job);
 /* Remove whole sealed segments, oldest first, that were sealed before wall_ms or while all of them hold
  * more than bytes_max. Returns how many. */

@@ -11,7 +11,6 @@
 #define SIDECAR_MAGIC "PXLIX001"
 #define SIDECAR_HEADER_BYTES 32
 #define SIDECAR_ENTRY_BYTES 40
-#define NO_ENTRY UINT32_MAX
 
 static int compare_u64(uint64_t a, uint64_t b)
 {
@@ -37,24 +36,32 @@ int segment_entry_compare(const struct segment_entry *a, const struct segment_en
 /* ---- growing ------------------------------------------------------------------------------------------- */
 
 struct growing_stream {
-        uint32_t first;
-        uint32_t last;
+        uint32_t *indices; /* of its entries, offsets rising */
+        size_t count;
+        size_t capacity;
 };
 
-/* Unique while jobs stay below 2^42: checked when an entry is added. */
+/* Unique within the bounds that are asserted when an entry is added. */
 static uint64_t packed(struct segment_key key)
 {
         return key.job.value << 22 | (uint64_t)key.attempt << 2 | (uint64_t)key.stream;
+}
+
+static uint64_t end_of(const struct segment_entry *entry)
+{
+        return entry->offset + entry->length;
 }
 
 void segment_growing_reset(struct segment_growing *growing)
 {
         size_t cursor = 0;
         uint64_t key;
-        void *stream;
+        void *value;
 
-        while (px_map_next(&growing->streams, &cursor, &key, &stream))
-                px_free(stream);
+        while (px_map_next(&growing->streams, &cursor, &key, &value)) {
+                px_free(((struct growing_stream *)value)->indices);
+                px_free(value);
+        }
         px_map_fini(&growing->streams);
         growing->streams = (struct px_map){0};
         growing->count = 0;
@@ -64,56 +71,63 @@ void segment_growing_fini(struct segment_growing *growing)
 {
         segment_growing_reset(growing);
         px_free(growing->entries);
-        px_free(growing->next);
         *growing = (struct segment_growing){0};
 }
 
-void segment_growing_add(struct segment_growing *growing, const struct segment_entry *entry)
+static void stream_add(struct growing_stream *stream, uint32_t index)
 {
-        uint32_t index = (uint32_t)growing->count;
+        if (stream->count == stream->capacity) {
+                stream->capacity = stream->capacity == 0 ? 8 : stream->capacity * 2;
+                stream->indices =
+                        px_realloc(stream->indices, stream->capacity * sizeof *stream->indices);
+        }
+        stream->indices[stream->count++] = index;
+}
+
+bool segment_growing_add(struct segment_growing *growing, const struct segment_entry *entry)
+{
         struct growing_stream *stream;
 
-        PX_ASSERT(entry->key.job.value < UINT64_C(1) << 42);
+        PX_ASSERT(entry->key.job.value < SEGMENT_JOB_MAX);
         PX_ASSERT(entry->key.attempt <= SEGMENT_ATTEMPT_MAX);
         PX_ASSERT(entry->key.stream > 0 && entry->key.stream < 4);
-        if (growing->count == growing->capacity) {
-                growing->capacity = growing->capacity == 0 ? 1024 : growing->capacity * 2;
-                growing->entries = px_realloc(growing->entries,
-                                              growing->capacity * sizeof *growing->entries);
-                growing->next = px_realloc(growing->next, growing->capacity * sizeof *growing->next);
-        }
         stream = px_map_find(&growing->streams, packed(entry->key));
+        if (stream != NULL &&
+            end_of(&growing->entries[stream->indices[stream->count - 1]]) > entry->offset)
+                return false;
         if (stream == NULL) {
                 stream = px_alloc(sizeof *stream);
-                stream->first = index;
                 px_map_put(&growing->streams, packed(entry->key), stream);
-        } else {
-                PX_ASSERT(growing->entries[stream->last].offset < entry->offset);
-                growing->next[stream->last] = index;
         }
-        stream->last = index;
-        growing->next[index] = NO_ENTRY;
-        growing->entries[index] = *entry;
-        growing->count++;
+        if (growing->count == growing->capacity) {
+                growing->capacity = growing->capacity == 0 ? 1024 : growing->capacity * 2;
+                growing->entries =
+                        px_realloc(growing->entries, growing->capacity * sizeof *growing->entries);
+        }
+        stream_add(stream, (uint32_t)growing->count);
+        growing->entries[growing->count++] = *entry;
+        return true;
 }
 
 const struct segment_entry *segment_growing_find(const struct segment_growing *growing,
                                                  struct segment_key key, uint64_t offset)
 {
         const struct growing_stream *stream = px_map_find(&growing->streams, packed(key));
-        const struct segment_entry *last;
+        size_t low = 0;
+        size_t high;
 
         if (stream == NULL)
                 return NULL;
-        last = &growing->entries[stream->last];
-        if (last->offset + last->length <= offset)
-                return NULL;
-        if (last->offset <= offset)
-                return last; /* followers read at the end */
-        for (uint32_t i = stream->first; i != NO_ENTRY; i = growing->next[i])
-                if (growing->entries[i].offset + growing->entries[i].length > offset)
-                        return &growing->entries[i];
-        return NULL;
+        high = stream->count;
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (end_of(&growing->entries[stream->indices[middle]]) <= offset)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low == stream->count ? NULL : &growing->entries[stream->indices[low]];
 }
 
 const struct segment_entry *segment_growing_last(const struct segment_growing *growing,
@@ -121,7 +135,7 @@ const struct segment_entry *segment_growing_last(const struct segment_growing *g
 {
         const struct growing_stream *stream = px_map_find(&growing->streams, packed(key));
 
-        return stream == NULL ? NULL : &growing->entries[stream->last];
+        return stream == NULL ? NULL : &growing->entries[stream->indices[stream->count - 1]];
 }
 
 /* ---- sealed ---------------------------------------------------------------------------------------------- */
@@ -295,6 +309,13 @@ int segment_sealed_open(int dir_fd, const char *name, uint64_t number, struct se
         sealed.last_job = last.key.job.value;
         *ret_sealed = sealed;
         return PX_OK;
+}
+
+int segment_sealed_reopen(int dir_fd, const char *name, struct segment_sealed *sealed)
+{
+        PX_ASSERT(sealed->fd < 0);
+        sealed->fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+        return sealed->fd < 0 ? -errno : PX_OK;
 }
 
 void segment_sealed_close(struct segment_sealed *sealed)

@@ -21,14 +21,14 @@ int segment_entry_compare(const struct segment_entry *a, const struct segment_en
 
 struct segment_growing {
         struct segment_entry *entries; /* in order of appending */
-        uint32_t *next;                /* next entry of the same stream, UINT32_MAX = last */
         size_t count;
         size_t capacity;
         struct px_map streams; /* packed key -> struct growing_stream */
 };
 void segment_growing_fini(struct segment_growing *growing);
 void segment_growing_reset(struct segment_growing *growing);
-void segment_growing_add(struct segment_growing *growing, const struct segment_entry *entry);
+/* false: it begins before the end of what its stream holds; not added. */
+bool segment_growing_add(struct segment_growing *growing, const struct segment_entry *entry);
 /* First entry of the stream that ends behind `offset`, or NULL. */
 const struct segment_entry *segment_growing_find(const struct segment_growing *growing,
                                                  struct segment_key key, uint64_t offset);
@@ -38,7 +38,7 @@ const struct segment_entry *segment_growing_last(const struct segment_growing *g
 /* ---- sealed: a sidecar file ------------------------------------------------------------------------------ */
 
 struct segment_sealed {
-        int fd; /* of the sidecar; -1 = closed */
+        int fd; /* of the sidecar; -1 = closed, see segment_sealed_reopen() */
         uint64_t count;
         uint64_t first_job; /* jobs of the entries lie between */
         uint64_t last_job;
@@ -49,6 +49,8 @@ int segment_sealed_write(int dir_fd, const char *name, uint64_t number,
 /* Open and check the sidecar. Refuses: PX_E_ABSENT none; PX_E_DAMAGED does not match. Faults: -errno. */
 int segment_sealed_open(int dir_fd, const char *name, uint64_t number, struct segment_sealed *ret_sealed);
 void segment_sealed_close(struct segment_sealed *sealed);
+/* Open the file of a sidecar that was checked before. Faults: -errno. */
+int segment_sealed_reopen(int dir_fd, const char *name, struct segment_sealed *sealed);
 /* The first entry whose stream is `key` and that ends behind `offset`; PX_E_ABSENT; -errno. */
 int segment_sealed_find(const struct segment_sealed *sealed, struct segment_key key, uint64_t offset,
                         struct segment_entry *ret_entry);
