@@ -13,7 +13,7 @@
  *   KILL      grace_ms (0 = as specified), why (enum px_kill_why)
  *   SIGNAL    signal
  *   STORED    out, err: stored below these offsets
- *   CONTACT   the broker was heard: the clock of on_lost=fail starts anew
+ *   CONTACT   ago_ms: so long ago the broker had heard us; on_lost=fail counts from then
  *   HELLO     started_wall_ms (0 = not yet), out length, err length; payload = last progress
  *             as PROGRESS, only when there was one: then the fourth number is 1
  *   STARTED   wall_ms

@@ -147,7 +147,7 @@ static bool mount_parse(char *line, const char *controller, char **ret_root, cha
 }
 
 /* Our directory: the mount point and what of our path lies below the mount's root. */
-static bool own_directory(const char *controller, char ret_directory[GROUP_PATH_BYTES])
+bool group_own_directory(const char *controller, char ret_directory[GROUP_PATH_BYTES])
 {
         char path[GROUP_PATH_BYTES];
         char *line = NULL;
@@ -211,7 +211,7 @@ static bool tree_open_v2(struct group_tree *tree, const char *where, const char 
 
         if (where != NULL)
                 snprintf(parent, sizeof(parent), "%s", where);
-        else if (!own_directory(NULL, parent))
+        else if (!group_own_directory(NULL, parent))
                 return false;
         if (!directory_make(parent, name, tree->kill) || !file_there(tree->kill, "cgroup.kill")) {
                 tree->kill[0] = '\0';
@@ -228,7 +228,7 @@ static void tree_open_v1(const char *controller, const char *name, char ret_path
         char parent[GROUP_PATH_BYTES];
 
         ret_path[0] = '\0';
-        if (!own_directory(controller, parent) || !directory_make(parent, name, ret_path))
+        if (!group_own_directory(controller, parent) || !directory_make(parent, name, ret_path))
                 ret_path[0] = '\0';
 }
 
@@ -309,7 +309,7 @@ static void group_renew(const char *base, const char *slot)
 }
 
 int group_make(const struct group_tree *tree, uint32_t slot, uint64_t memory_bytes,
-               struct group *ret_group)
+               struct job_group *ret_group)
 {
         char name[16];
 

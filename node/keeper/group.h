@@ -38,11 +38,13 @@ struct group_tree {
  * `where`: NULL = find out; "none" = subreaper; "cgroup2", "cgroup1" = only that or subreaper; else
  * the v2 directory to work in. `name` tells the node from others of the machine. */
 void group_tree_open(struct group_tree *tree, const char *where, const char *name);
+/* Our own directory in v2 (NULL) or in the v1 hierarchy of a controller; false = there is none. */
+bool group_own_directory(const char *controller, char ret_directory[GROUP_PATH_BYTES]);
 const char *group_mode_text(enum group_mode mode);
 /* Which limits hold here, in words. */
 void group_tree_enforces(const struct group_tree *tree, char *ret_text, size_t room);
 
-struct group {
+struct job_group {
         char kill[GROUP_PATH_BYTES];
         char memory[GROUP_PATH_BYTES]; /* where memory is limited and measured, or empty */
         char pids[GROUP_PATH_BYTES];
@@ -51,7 +53,7 @@ struct group {
 /* Make the group of a slot, empty and with these limits (0 = none). A group that can't be used
  * comes back empty: the subreaper does without. Faults: -EBUSY something still lives in it. */
 int group_make(const struct group_tree *tree, uint32_t slot, uint64_t memory_bytes,
-               struct group *ret_group);
+               struct job_group *ret_group);
 
 /* Kill all inside; returns true when nothing was left. Call again until it is true. */
 bool group_kill(const char *mode, const char *directory);

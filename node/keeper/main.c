@@ -110,6 +110,15 @@ static void take_kill(struct keeper *keeper, const struct ctl_message *message)
                      grace_ms);
 }
 
+static void take_contact(struct keeper *keeper, uint64_t ago_ms)
+{
+        int64_t heard_ms = keeper_now_ms() - (int64_t)PX_MIN(ago_ms, (uint64_t)INT64_MAX / 2);
+
+        if (keeper->lost_ms != KEEPER_NEVER)
+                keeper->lost_ms = PX_MAX(keeper->lost_ms,
+                                         heard_ms + (int64_t)(keeper->lost_after_ms / 10 * 8));
+}
+
 static void take_message(struct keeper *keeper, const struct ctl_message *message)
 {
         switch (message->kind) {
@@ -130,9 +139,7 @@ static void take_message(struct keeper *keeper, const struct ctl_message *messag
                                                              message->number[stream - 1]);
                 break;
         case CTL_CONTACT:
-                if (keeper->lost_ms != KEEPER_NEVER)
-                        keeper->lost_ms = keeper_now_ms() +
-                                          (int64_t)(keeper->lost_after_ms / 10 * 8);
+                take_contact(keeper, message->number[0]);
                 break;
         default: /* of a later release */
                 break;

@@ -128,7 +128,7 @@ void rig_script(struct rig *rig, const char *script)
 
 static void rig_hand_over(struct rig *rig, int lock_fd)
 {
-        struct group group;
+        struct job_group group;
         struct keeper_start start = {.node = "testnode",
                                      .user = "tester",
                                      .home = "/",
