@@ -176,8 +176,8 @@ static void words_of_run(const struct reason_facts *facts, struct px_buf *words)
 {
         switch (facts->reason) {
         case PX_REASON_ASSIGNED:
-                px_buf_append_text(words, "given");
-                words_on_node(facts, words);
+                px_buf_append_text(words, "given to ");
+                words_node(facts, words);
                 break;
         case PX_REASON_RUNNING:
                 px_buf_append_text(words, "running");
