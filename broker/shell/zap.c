@@ -149,9 +149,6 @@ static void handle(struct keys *keys, uint32_t account, zsock_t *socket)
         (void)part(message); /* the routing id that the peer asked for */
         request.mechanism = part(message);
         request.credentials = part(message);
-        fprintf(stderr, "ZAP dom=%.*s addr=%.*s mech=%.*s\n", (int)request.domain.length,
-                request.domain.data, (int)request.address.length, request.address.data,
-                (int)request.mechanism.length, request.mechanism.data);
         admitted = zmsg_size(message) >= ZAP_PARTS_MIN &&
                    px_slice_equal(version, px_slice_text(ZAP_VERSION)) &&
                    zap_admit(keys, account, &request, &entry);
