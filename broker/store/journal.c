@@ -14,6 +14,8 @@
 #include "disk.h"
 
 #define SEGMENT_BYTES_MIN 65536
+#define FILL_BYTES (1u << 20)
+#define FILL_RECORDS_BYTES_MAX (128u << 10) /* larger groups pay for their blocks themselves */
 
 static struct journal_segment *segment_last(struct journal *journal)
 {
@@ -134,10 +136,12 @@ static int segment_begin(struct journal *journal, uint64_t passed, uint64_t room
         uint64_t bytes = 0;
         int fd = -1;
         int result = -ENOENT;
+        bool recycled;
 
         room += JOURNAL_HEADER_BYTES;
         if (room <= journal->segment_bytes)
                 result = segment_recycle(journal, number, passed, &fd);
+        recycled = result == 0;
         if (result == -ENOENT)
                 result = segment_create(journal, number, journal->segment_bytes, room, &fd);
         if (result < 0)
@@ -147,6 +151,7 @@ static int segment_begin(struct journal *journal, uint64_t passed, uint64_t room
         journal->fd = fd;
         journal->offset = JOURNAL_HEADER_BYTES;
         result = disk_size(fd, &bytes);
+        journal->filled = recycled ? bytes : 0;
         segment_push(journal, number, bytes);
         if (result == 0)
                 result = disk_sync_dir(journal->dir_fd);
@@ -205,6 +210,23 @@ int journal_make_room(struct journal *journal, size_t bytes, uint64_t passed)
         return segment_begin(journal, passed, bytes);
 }
 
+/* Have the blocks up to `end` written; if they are not, many more at once. The zeros are flushed with
+ * the records that follow. */
+static int segment_fill(struct journal *journal, uint64_t end)
+{
+        static const uint8_t zeros[FILL_BYTES];
+        uint64_t size = segment_last(journal)->bytes;
+        int result;
+
+        if (end <= journal->filled)
+                return 0;
+        journal->filled = PX_MAX(journal->filled, journal->offset);
+        result = disk_write_at(journal->fd, zeros, PX_MIN(size - journal->filled, FILL_BYTES),
+                               journal->filled);
+        journal->filled = PX_MIN(size, journal->filled + FILL_BYTES);
+        return result;
+}
+
 int journal_write(struct journal *journal, struct px_buf *records)
 {
         int result;
@@ -212,12 +234,18 @@ int journal_write(struct journal *journal, struct px_buf *records)
         PX_ASSERT(records->length > 0);
         PX_ASSERT(records->length <= segment_last(journal)->bytes - journal->offset);
         records_seal(journal, records);
+        if (records->length <= FILL_RECORDS_BYTES_MAX) {
+                result = segment_fill(journal, journal->offset + records->length);
+                if (result < 0)
+                        return result;
+        }
         result = disk_write_at(journal->fd, records->data, records->length, journal->offset);
         if (result == 0)
                 result = disk_flush(journal->fd);
         if (result < 0)
                 return result;
         journal->offset += records->length;
+        journal->filled = PX_MAX(journal->filled, journal->offset);
         journal->flushed = journal->chain.index;
         segment_last(journal)->index_last = journal->chain.index;
         return 0;

@@ -27,6 +27,7 @@ struct journal {
         size_t segments_count;
         int fd;          /* of the last segment; -1 = none */
         uint64_t offset; /* where its next record goes */
+        uint64_t filled; /* its blocks are written up to here, by records or zeros */
 };
 
 /* ---- at a start -------------------------------------------------------------------------------------- */

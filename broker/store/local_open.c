@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "lmdb_check.h"
 #include "local_inside.h"
 #include "px_schema.h"
 #include "state_mark.h"
@@ -144,6 +145,20 @@ static int journal_is_empty(struct opening *opening, bool *ret_empty)
         return result;
 }
 
+static int open_check(struct opening *opening)
+{
+        struct lmdb_check_result check;
+        int result = lmdb_check(opening->local->dir_fd, &opening->mark, &check);
+
+        if (result == PX_E_VERSION)
+                return open_refuse(opening, PX_E_VERSION, LMDB_STORE_FILE ": %s", check.text);
+        if (result > 0)
+                return open_refuse(opening, PX_E_DAMAGED,
+                                   LMDB_STORE_FILE ": damaged, %s; restore it from a backup",
+                                   check.text);
+        return result;
+}
+
 static int open_store(struct opening *opening)
 {
         struct local_log *local = opening->local;
@@ -163,6 +178,8 @@ static int open_store(struct opening *opening)
                 opening->start->created = true;
                 result = lmdb_store_create(local->dir_fd, opening->options.dir);
         }
+        if (result == 0 && exists)
+                result = open_check(opening);
         if (result == 0)
                 result = lmdb_store_open(&local->store, opening->options.dir,
                                          opening->options.map_bytes, opening->start->refusal,

@@ -122,7 +122,7 @@ static struct batch_group *apply_after(struct local_log *local, const struct bat
 
         pthread_mutex_lock(&local->mutex);
         next = local_group_after(local, group);
-        if (!local_group_flushed(local, next))
+        if (next == local->feed_next) /* flushed since the feed caught up, or not at all */
                 next = NULL;
         pthread_mutex_unlock(&local->mutex);
         return next;
