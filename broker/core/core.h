@@ -27,6 +27,8 @@ struct core_options {
         uint32_t events_port;
         uint64_t jobs_max;         /* PX_LIMIT_JOBS unless a test says otherwise */
         uint32_t prefetch_tasks;   /* task attempts a worker may hold beyond its slots; 0 */
+        struct px_slice broker_public; /* told in WELCOME, for tokens; 32 bytes that outlive the core,
+                                        * or none */
 };
 
 struct core *core_new(const struct core_options *options); /* Owns: free with core_free() */

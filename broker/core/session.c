@@ -287,6 +287,7 @@ static void session_welcome(struct core *core, const struct session *session)
                 .node_port = core->options.node_port,
                 .data_port = core->options.data_port,
                 .events_port = core->options.events_port,
+                .broker_public = core->options.broker_public,
         };
 
         FRAME(core, client_welcome, &welcome, core->command->header.correlation);
