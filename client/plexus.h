@@ -93,6 +93,33 @@ struct plexus_who {
 };
 PLEXUS_API int plexus_whoami(plexus *px, struct plexus_who *ret_who);
 
+/* ---- contexts: the user's meshes ---------------------------------------------------------------------
+ * Kept in $XDG_CONFIG_HOME/plexus/config.toml (mode 0600) with one file for each token. */
+
+struct plexus_context {
+        char name[65];
+        char url[512];
+        char token_file[4096]; /* "" = none */
+        bool current;
+};
+/* List the contexts, in the order of the file.
+ * Owns:    *ret_contexts goes back to plexus_contexts_free().
+ * Refuses: INVALID the file is broken (its name and line stand in plexus_detail(NULL)). */
+PLEXUS_API int plexus_context_list(struct plexus_context **ret_contexts, size_t *ret_count);
+PLEXUS_API void plexus_contexts_free(struct plexus_context *contexts);
+/* Make or replace a context; it becomes the current one when `use`, or when none is.
+ * Shape:   name 1 to 64 letters, digits, "-", "_"; token NULL = none, else kept in NAME.token.
+ * Refuses: INVALID name, URL or token; LIMIT 256 contexts. Nothing has changed then. */
+PLEXUS_API int plexus_context_put(const char *name, const char *url, const char *token, bool use);
+/* Make a context the current one. Refuses: ABSENT. */
+PLEXUS_API int plexus_context_use(const char *name);
+/* Forget a context and its token. Refuses: ABSENT. */
+PLEXUS_API int plexus_context_remove(const char *name);
+/* The URL that plexus_connect() would take, without connecting.
+ * Shape:   options may be NULL; ret_url is cut at room - 1 (512 hold any).
+ * Refuses: INVALID no mesh, a broken file. */
+PLEXUS_API int plexus_context_find(const struct plexus_options *options, char *ret_url, size_t room);
+
 /* ---- submit ---------------------------------------------------------------------------------------------- */
 
 struct plexus_pair {
