@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,7 +250,7 @@ static int begin_signals(struct link *link)
 static int begin_spool(struct link *link)
 {
         const char *dir = link->options->dir;
-        char path[1024];
+        char path[PATH_MAX];
         int fault;
 
         if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
