@@ -29,8 +29,11 @@ static void check_job_reason(const struct core *core, const struct job *job)
                 PX_ASSERT(!(job->flags & JOB_HELD));
         if (job->state == PX_JOB_STATE_BLOCKED && (job->flags & JOB_HELD))
                 PX_ASSERT(job->reason == PX_REASON_HELD);
-        else if (job->state == PX_JOB_STATE_BLOCKED && core->begun)
-                PX_ASSERT(waits != PX_REASON_NONE && job->more->timer.item.position != 0);
+        else if (job->state == PX_JOB_STATE_BLOCKED && core->begun) {
+                /* A wall clock that jumped past the start time is seen when the timer fires. */
+                PX_ASSERT(waits != PX_REASON_NONE || job->reason == PX_REASON_START_TIME);
+                PX_ASSERT(job->more->timer.item.position != 0);
+        }
         if (job->reason == PX_REASON_UNREACHABLE && job_on_node(job->state) && core->begun) {
                 PX_ASSERT(job->more != NULL && job->more->deadline_ms != 0);
                 PX_ASSERT(job->more->timer.item.position != 0);

@@ -349,8 +349,9 @@ static void job_arm(struct core *core, struct job *job)
         if (more->deadline_ms != 0) {
                 timer_arm(core, &more->timer, TIMER_JOB, job->id, more->deadline_ms);
         } else if (job->state == PX_JOB_STATE_BLOCKED && job->fence.attempt == 0 &&
-                   more->start_wall_ms > core->wall_ms) {
-                int64_t wait_ms = more->start_wall_ms - core->wall_ms;
+                   more->start_wall_ms != 0) {
+                /* It may have passed already, while no broker ran. */
+                int64_t wait_ms = PX_MAX(more->start_wall_ms - core->wall_ms, (int64_t)0);
 
                 timer_arm(core, &more->timer, TIMER_JOB, job->id,
                           core->core_ms + PX_MIN(wait_ms, (int64_t)START_CHECK_MS));

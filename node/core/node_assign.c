@@ -145,7 +145,7 @@ static void attempt_start(struct node *node, struct attempt *attempt)
                 return;
         }
         attempt_set_phase(node, attempt, PHASE_STARTING);
-        out_attempt(node, NODE_EFFECT_START, attempt);
+        out_attempt(node, NODE_EFFECT_START, attempt)->ago_ms = silent_ms;
 }
 
 void assign_start_next(struct node *node, struct px_job_id job)

@@ -123,10 +123,12 @@ static void log_close(struct node *node, struct attempt *attempt)
         attempt_timer(node, attempt, TIMER_RESHIP, NODE_NEVER);
 }
 
-static void log_ack_stream(struct node *node, struct log_stream *log, const struct px_log_ack *ack)
+/* true: more was received. */
+static bool log_ack_stream(struct node *node, struct log_stream *log, const struct px_log_ack *ack)
 {
         uint64_t received = PX_MIN(ack->received, log->length);
         uint64_t stored = PX_MIN(ack->stored, received);
+        bool more = received > log->received;
 
         /* Below what is stored: an older word that was overtaken. */
         received = PX_MAX(received, log->stored);
@@ -134,10 +136,20 @@ static void log_ack_stream(struct node *node, struct log_stream *log, const stru
                 stream_move(node, log, received, received);
         else
                 stream_move(node, log, PX_MAX(log->shipped, received), received);
-        if (stored <= log->stored)
-                return;
-        log->stored = stored;
-        log_trim(node, log->attempt, log->stream, stored);
+        if (stored > log->stored) {
+                log->stored = stored;
+                log_trim(node, log->attempt, log->stream, stored);
+        }
+        return more;
+}
+
+/* Only progress postpones it: words about the other stream come all the time. */
+static void log_reship_schedule(struct node *node, struct attempt *attempt, bool progress)
+{
+        if (!log_in_flight(attempt))
+                attempt_timer(node, attempt, TIMER_RESHIP, NODE_NEVER);
+        else if (progress || attempt->at_ms[TIMER_RESHIP] == NODE_NEVER)
+                attempt_timer(node, attempt, TIMER_RESHIP, node->now_ms + NODE_RESHIP_MS);
 }
 
 static void log_ack_item(struct node *node, const struct px_log_ack *ack)
@@ -151,10 +163,8 @@ static void log_ack_item(struct node *node, const struct px_log_ack *ack)
         if (ack->closed)
                 log_close(node, attempt);
         else
-                log_ack_stream(node, &attempt->log[ack->stream], ack);
-        if (!attempt->log_closed)
-                attempt_timer(node, attempt, TIMER_RESHIP,
-                              log_in_flight(attempt) ? node->now_ms + NODE_RESHIP_MS : NODE_NEVER);
+                log_reship_schedule(node, attempt,
+                                    log_ack_stream(node, &attempt->log[ack->stream], ack));
         log_final_schedule(node, attempt);
         if (log_complete(attempt))
                 result_log_stored(node, attempt);

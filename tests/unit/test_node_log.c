@@ -96,6 +96,24 @@ TEST(bytes_that_nobody_confirms_are_shipped_again)
         RIG_EXPECT("[6000] ship 1.1 out 0+300\n");
 }
 
+TEST(words_about_one_stream_dont_postpone_what_the_other_lost)
+{
+        rig_start();
+        rig_up(4);
+        rig_run(4, 1, 1);
+        rig_grew(1, 1, PX_STREAM_OUT, 100);
+        rig_grew(1, 1, PX_STREAM_ERR, 300);
+        rig_log_ack(1, 1, PX_STREAM_OUT, 100, 100, false);
+        for (int64_t now_ms = 2000; now_ms < 6000; now_ms += 1000) {
+                rig_until(now_ms);
+                rig_log_ack(1, 1, PX_STREAM_OUT, 100, 100, false);
+                rig_log_ack(1, 1, PX_STREAM_ERR, 0, 0, false);
+        }
+        rig_forget();
+        rig_until(6000);
+        RIG_EXPECT("[6000] ship 1.1 err 0+300\n");
+}
+
 TEST(a_closed_log_is_let_go_and_holds_up_nothing)
 {
         rig_start();

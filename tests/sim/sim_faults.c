@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim_faults.c - what goes wrong when: each kind comes again and again, at random times. */
+#include "sim_inside.h"
+
+struct fault {
+        uint64_t pause_ms; /* mean time between two of its kind */
+        void (*strike)(struct sim *sim);
+};
+
+static struct host *any_host(struct sim *sim)
+{
+        return &sim->hosts[sim_below(sim, sim->hosts_count)];
+}
+
+static struct wire *any_wire(struct sim *sim)
+{
+        uint64_t index = sim_below(sim, sim->hosts_count * 2 + sim->clients_count);
+
+        if (index < sim->hosts_count)
+                return &sim->hosts[index].ctl;
+        if (index < sim->hosts_count * 2)
+                return &sim->hosts[index - sim->hosts_count].data;
+        return &sim->clients[index - sim->hosts_count * 2].wire;
+}
+
+/* ---- the broker -------------------------------------------------------------------------------
+ */
+
+static void broker_comes_back(struct sim *sim, struct event *event)
+{
+        (void)event;
+        if (!sim->broker.up)
+                broker_start(sim);
+}
+
+static void broker_goes(struct sim *sim, struct event *event)
+{
+        if (!sim->broker.up || event->generation != sim->broker.generation)
+                return;
+        broker_crash(sim);
+        sim_plan(sim, 10 + sim_below(sim, sim_below(sim, 8) == 0 ? 30000 : 1000), broker_comes_back,
+                 NULL);
+}
+
+/* Its last batches are watched, so that their digests can be compared. */
+static void strike_broker(struct sim *sim)
+{
+        if (!sim->broker.up)
+                return;
+        sim->broker.digests = 100;
+        sim_plan(sim, 1 + sim_below(sim, 30), broker_goes, NULL)->generation =
+                sim->broker.generation;
+}
+
+static void storage_said(struct sim *sim, bool full)
+{
+        if (!sim->broker.up)
+                return;
+        px_buf_reset(&sim->frame);
+        px_m_storage_frame(&(struct px_m_storage){.full = full}, 0, 0, &sim->frame);
+        broker_shell(sim, 0, px_buf_slice(&sim->frame));
+}
+
+static void storage_has_room(struct sim *sim, struct event *event)
+{
+        (void)event;
+        storage_said(sim, false);
+}
+
+static void strike_storage(struct sim *sim)
+{
+        sim_count(sim, MET_STORAGE_FULL);
+        storage_said(sim, true);
+        sim_plan(sim, 100 + sim_below(sim, 3000), storage_has_room, NULL);
+}
+
+static void strike_clock(struct sim *sim)
+{
+        static const int64_t jumps_ms[] = {3600000, -3600000, 1000, -1000, 86400000, -86400000};
+
+        sim_count(sim, MET_CLOCK_JUMP);
+        sim->wall_ms += jumps_ms[sim_below(sim, PX_COUNT_OF(jumps_ms))];
+        SIM_TRACE(sim, "wall clock jumps", sim->wall_ms, 0, 0, 0);
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------
+ */
+
+static void link_comes_back(struct sim *sim, struct event *event)
+{
+        struct host *host = event->owner;
+
+        if (!host->link_up && event->generation == host->link_life)
+                host_start_link(sim, host);
+}
+
+static uint64_t away_ms(struct sim *sim)
+{
+        switch (sim_below(sim, 6)) {
+        case 0:
+                return sim_below(sim, 90000);
+        case 1:
+                return sim_below(sim, 20000);
+        default:
+                return sim_below(sim, 2000);
+        }
+}
+
+static void plan_link(struct sim *sim, struct host *host)
+{
+        sim_plan(sim, 1 + away_ms(sim), link_comes_back, host)->generation = host->link_life;
+}
+
+static void strike_link(struct sim *sim)
+{
+        struct host *host = any_host(sim);
+
+        if (!host->link_up)
+                return;
+        sim_count(sim, host->worker ? MET_WORKER_CRASH : MET_LINK_CRASH);
+        host_link_crash(sim, host);
+        plan_link(sim, host);
+}
+
+static void strike_machine(struct sim *sim)
+{
+        struct host *host = any_host(sim);
+        bool new_spool = sim_below(sim, 4) == 0;
+
+        if (host->worker)
+                return;
+        sim_count(sim, MET_MACHINE_CRASH);
+        if (new_spool)
+                sim_count(sim, MET_SPOOL_LOST);
+        host->link_life += !host->link_up; /* a start that was planned is for the new machine */
+        host_machine_crash(sim, host, new_spool);
+        plan_link(sim, host);
+}
+
+static void strike_keeper(struct sim *sim)
+{
+        spool_keeper_dies(sim, any_host(sim));
+}
+
+static void strike_stop(struct sim *sim)
+{
+        struct host *host = any_host(sim);
+        struct node_input input = {.kind = NODE_IN_SHUTDOWN,
+                                   .kill = host->worker || sim_below(sim, 2) == 0};
+
+        if (host->link_up)
+                host_input(sim, host, &input);
+}
+
+/* ---- the network ------------------------------------------------------------------------------
+ */
+
+static void strike_reset(struct sim *sim)
+{
+        sim_count(sim, MET_RESET);
+        wire_reset(sim, any_wire(sim));
+}
+
+static void strike_cut(struct sim *sim)
+{
+        struct host *host = any_host(sim);
+        struct wire *wire = any_wire(sim);
+        int64_t until_ms = sim->now_ms + (int64_t)away_ms(sim);
+
+        for (int direction = 0; direction < 2; direction++) {
+                if (sim_below(sim, 3) == 0)
+                        continue;
+                sim_count(sim, direction == 0 ? MET_CUT_UP : MET_CUT_DOWN);
+                wire->cut_ms[direction] = until_ms;
+                if (wire != &host->ctl && wire != &host->data)
+                        continue;
+                host->ctl.cut_ms[direction] = until_ms;
+                host->data.cut_ms[direction] = until_ms;
+        }
+}
+
+static void strike_slow(struct sim *sim)
+{
+        sim_count(sim, MET_SLOW_PEER);
+        any_wire(sim)->slow_ms = sim->now_ms + (int64_t)away_ms(sim);
+}
+
+static void client_comes_back(struct sim *sim, struct event *event)
+{
+        struct client *client = event->owner;
+
+        client_start(sim, client);
+        if (!sim->ending)
+                population_begin(sim, client);
+}
+
+static void strike_client(struct sim *sim)
+{
+        struct client *client = &sim->clients[sim_below(sim, sim->clients_count)];
+
+        if (!client->up)
+                return;
+        sim_count(sim, MET_CLIENT_CRASH);
+        client_crash(sim, client);
+        sim_plan(sim, 1 + sim_below(sim, 2000), client_comes_back, client);
+}
+
+/* ---- all of them ------------------------------------------------------------------------------
+ */
+
+static const struct fault faults[] = {
+        {8000, strike_broker}, {20000, strike_storage}, {15000, strike_clock},
+        {6000, strike_link},   {10000, strike_machine}, {9000, strike_keeper},
+        {15000, strike_stop},  {4000, strike_reset},    {8000, strike_cut},
+        {9000, strike_slow},   {8000, strike_client},
+};
+
+static void fault_strikes(struct sim *sim, struct event *event)
+{
+        const struct fault *fault = &faults[event->a];
+        uint64_t pause_ms = 1 + sim_below(sim, fault->pause_ms * 2);
+
+        if (!sim->faults)
+                return;
+        fault->strike(sim);
+        sim_plan(sim, pause_ms, fault_strikes, NULL)->a = event->a;
+}
+
+void faults_begin(struct sim *sim)
+{
+        sim->faults = true;
+        for (size_t i = 0; i < PX_COUNT_OF(faults); i++)
+                sim_plan(sim, sim_below(sim, faults[i].pause_ms * 2), fault_strikes, NULL)->a = i;
+}
+
+void faults_end(struct sim *sim)
+{
+        sim->faults = false;
+        if (!sim->broker.up)
+                broker_start(sim);
+        storage_said(sim, false);
+        for (size_t i = 0; i < sim->hosts_count; i++) {
+                struct host *host = &sim->hosts[i];
+
+                for (int direction = 0; direction < 2; direction++) {
+                        host->ctl.cut_ms[direction] = 0;
+                        host->data.cut_ms[direction] = 0;
+                }
+                if (!host->link_up)
+                        plan_link(sim, host);
+        }
+        for (size_t i = 0; i < sim->clients_count; i++)
+                for (int direction = 0; direction < 2; direction++)
+                        sim->clients[i].wire.cut_ms[direction] = 0;
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim_inside.h - the simulated cluster: the product's broker core, node core and session code in
+ * one thread, over a wire, a log, machines and people made of one seed. Private to tests/sim; tests
+ * use sim.h.
+ *
+ *   sim.c             time, events, what is counted, the trace
+ *   sim_wire.c        connections: delay, loss, repetition, overtaking, partitions, resets
+ *   sim_broker.c      shell of the broker core over px_log_memory; crash and restart
+ *   sim_egress.c      log bytes at the broker
+ *   sim_node.c        link of the node core, its crashes; workers
+ *   sim_spool.c       what outlives the link: entries, keepers, processes
+ *   sim_client.c      a client: greeter and outbox over real frames
+ *   sim_population.c  what clients ask, and what they make of the answers
+ *   sim_faults.c      what goes wrong when
+ *   sim_oracle.c      what must hold, from what clients saw and processes did */
+#ifndef SIM_INSIDE_H
+#define SIM_INSIDE_H
+
+#include "core.h"
+#include "node.h"
+#include "px_log.h"
+#include "px_read.h"
+#include "px_session.h"
+#include "sim.h"
+
+#define SIM_WALL_START_MS 1700000000000
+#define SIM_NEVER INT64_MAX
+#define SIM_PRINCIPALS 5 /* 1 admin, 2 and 3 users, 4 nodes, 5 workers' user */
+#define SIM_ADMIN 1
+#define SIM_NODES_KEY 4
+
+/* ---- sim.c: events ------------------------------------------------------------------------------
+ */
+
+struct event;
+typedef void event_run(struct sim *sim, struct event *event);
+
+struct event {
+        struct px_heap_item item;
+        int64_t at_ms;
+        uint64_t sequence;
+        event_run *run;
+        void *owner;
+        uint64_t generation; /* of the owner when it was planned */
+        uint64_t a;
+        uint64_t b;
+        int socket;
+        struct px_buf frame;
+};
+
+/* Plan `run` at now + delay_ms. Owns: the event is the simulator's; fill in its fields now. */
+struct event *sim_plan(struct sim *sim, uint64_t delay_ms, event_run *run, void *owner);
+uint64_t sim_below(struct sim *sim, uint64_t bound);
+/* Chance in a million, never while faults are off. */
+bool sim_fault(struct sim *sim, uint32_t ppm);
+void sim_count(struct sim *sim, int kind);
+int64_t sim_wall_ms(const struct sim *sim);
+
+/* A line of the trace: at most four numbers in a format of their own; cheap until printed. */
+#define TRACE_LINES 64
+struct trace_line {
+        int64_t ms;
+        const char *format;
+        unsigned long long number[4];
+};
+void sim_trace_add(struct sim *sim, unsigned id, const char *format, uint64_t a, uint64_t b,
+                   uint64_t c, uint64_t d);
+#define SIM_TRACE(sim, format, a, b, c, d)                                                         \
+        sim_trace_add(sim, __LINE__, format, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c),          \
+                      (uint64_t)(d))
+
+/* A broken promise: says it with the last lines and aborts. */
+_Noreturn void sim_broken(struct sim *sim, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+#define SIM_CHECK(sim, condition, ...) ((condition) ? (void)0 : sim_broken(sim, __VA_ARGS__))
+
+/* ---- sim_wire.c ---------------------------------------------------------------------------------
+ */
+
+enum sim_socket {
+        SOCKET_CMD = 1,
+        SOCKET_NODE,
+        SOCKET_DATA,
+};
+
+/* One connection of a host to the broker. */
+struct wire {
+        char name[16];
+        void *host;
+        void (*take)(struct sim *sim, void *host, int socket, struct px_slice frame);
+        int socket;
+        uint32_t principal;
+        uint64_t generation; /* connection; what belongs to an older one never arrives */
+        uint64_t peer;       /* the broker's handle; 0 = it has none yet */
+        int64_t last_ms[2];  /* when the last word up and down arrives */
+        int64_t cut_ms[2];   /* words up, down are lost until then */
+        int64_t slow_ms;     /* slow until then */
+};
+
+void wire_init(struct wire *wire, void *host, const char *name, int socket, uint32_t principal,
+               void (*take)(struct sim *, void *, int, struct px_slice));
+void wire_up(struct sim *sim, struct wire *wire, struct px_slice frame, uint64_t payload_bytes);
+void wire_down(struct sim *sim, struct wire *wire, struct px_slice frame);
+/* The connection breaks: what is under way is lost, the broker sees another peer. */
+void wire_reset(struct sim *sim, struct wire *wire);
+struct wire *wire_of_peer(struct sim *sim, uint64_t peer);
+
+/* ---- sim_egress.c -------------------------------------------------------------------------------
+ */
+
+struct egress_log {
+        struct px_job_id job;
+        struct px_fence fence;
+        bool open; /* in this life of the broker */
+        bool closed;
+        bool purged;
+        bool final;
+        uint64_t length[3]; /* final ones */
+        uint64_t received[3];
+        uint64_t stored[3];
+        bool sync_planned;
+        uint64_t peer;
+};
+
+void egress_take(struct sim *sim, struct wire *wire, struct px_slice frame, uint64_t payload_bytes);
+void egress_effect(struct sim *sim, const struct core_effect *effect);
+void egress_crash(struct sim *sim);
+struct egress_log *egress_find(struct sim *sim, struct px_job_id job, struct px_fence fence);
+void egress_fini(struct sim *sim);
+
+/* ---- sim_broker.c -------------------------------------------------------------------------------
+ */
+
+struct broker_command {
+        uint8_t origin;
+        uint64_t peer;
+        uint32_t principal;
+        struct px_buf frame;
+};
+
+struct broker_batch {
+        struct px_link link; /* in broker.waiting, by index */
+        uint64_t index;
+        uint64_t digest; /* after the batch; 0 = not taken */
+        struct core_output output;
+};
+
+struct broker {
+        bool up;
+        uint64_t generation; /* life */
+        struct core *core;
+        struct px_log *log;
+        uint64_t epoch;
+        uint64_t index;
+        int64_t core_base_ms; /* core_ms - now_ms */
+        struct broker_command *commands;
+        size_t commands_count;
+        size_t commands_capacity;
+        bool batch_planned;
+        bool flushing;
+        int64_t wake_ms; /* of the planned tick */
+        struct px_link waiting;
+        struct px_link spare;
+        struct px_map peers; /* handle -> wire */
+        uint64_t next_peer;
+        uint32_t digests; /* batches whose digest is to be taken */
+        bool storage_full;
+        uint64_t steps;
+        struct px_map logs; /* egress: hash of (job, fence) -> egress_log */
+        /* of one batch */
+        struct px_arena arena;
+        struct px_buf keys;
+        struct px_buf values;
+        struct core_command *inputs;
+        struct core_fact *facts;
+        size_t facts_capacity;
+};
+
+void broker_start(struct sim *sim);
+void broker_crash(struct sim *sim);
+void broker_take(struct sim *sim, struct wire *wire, struct px_slice frame, uint64_t payload_bytes);
+void broker_shell(struct sim *sim, uint64_t peer, struct px_slice frame);
+void broker_fini(struct sim *sim);
+
+/* ---- sim_spool.c --------------------------------------------------------------------------------
+ */
+
+/* What a job does, carried in its specification. */
+struct plan {
+        uint32_t run_ms;
+        uint32_t out_bytes;
+        uint32_t err_bytes;
+        uint8_t outcome; /* enum px_outcome */
+        uint8_t progress;
+        uint8_t refuse; /* in how many of 8 starts its program isn't found */
+        uint8_t unused; /* no padding: equal plans are equal bytes */
+};
+
+struct entry {
+        struct px_link link; /* in host->entries */
+        struct px_job_id job;
+        struct px_fence fence;
+        struct plan plan;
+        int on_lost;
+        uint64_t lost_after_ms;
+        uint32_t cpus_milli;
+        uint64_t memory_bytes;
+        uint64_t boot; /* in which it was entered */
+        uint64_t life; /* of planned events; never reused */
+        bool spawning; /* its keeper is about to start the process */
+        bool kept;     /* a keeper holds the lock */
+        bool alive;    /* the process lives */
+        bool killed;   /* TERM was sent */
+        bool ended;    /* there is an exit record */
+        bool synced;   /* the exit record outlives a power cut */
+        int outcome;
+        int64_t started_ms;
+        int64_t contact_ms; /* broker heard of us, as the keeper knows */
+        uint64_t length[3];
+        uint64_t trimmed[3];
+};
+
+struct host;
+struct entry *spool_find(struct host *host, struct px_job_id job, struct px_fence fence);
+void spool_enter(struct sim *sim, struct host *host, const struct node_effect *effect);
+void spool_start(struct sim *sim, struct host *host, const struct node_effect *effect);
+void spool_kill(struct sim *sim, struct host *host, const struct node_effect *effect);
+void spool_remove(struct sim *sim, struct host *host, const struct node_effect *effect);
+void spool_contact(struct sim *sim, struct host *host, uint64_t ago_ms);
+void spool_result(const struct entry *entry, struct px_result *ret_result);
+void spool_link_died(struct sim *sim, struct host *host);
+void spool_scan(struct sim *sim, struct host *host); /* a link starts: tells the node core */
+void spool_machine_died(struct sim *sim, struct host *host);
+void spool_keeper_dies(struct sim *sim, struct host *host);
+void spool_clear(struct sim *sim, struct host *host);
+size_t spool_alive(const struct host *host);
+
+/* ---- sim_node.c ---------------------------------------------------------------------------------
+ */
+
+struct host {
+        uint32_t number;
+        char name[16];
+        bool worker;
+        bool link_up;
+        uint64_t link_life;
+        uint64_t boot;  /* counts machine starts (process starts of a worker) */
+        uint64_t spool; /* counts spool directories */
+        uint8_t boot_id[16];
+        uint8_t spool_id[16];
+        uint8_t cluster[16];
+        bool has_cluster;
+        uint64_t epoch;
+        struct node *node;
+        struct node_effects effects;
+        struct wire ctl;
+        struct wire data;
+        int64_t wake_ms;
+        struct px_link entries;
+};
+
+void host_init(struct sim *sim, struct host *host, uint32_t number, bool worker);
+void host_start_link(struct sim *sim, struct host *host);
+void host_link_crash(struct sim *sim, struct host *host);
+void host_machine_crash(struct sim *sim, struct host *host, bool new_spool);
+void host_input(struct sim *sim, struct host *host, const struct node_input *input);
+void host_fini(struct host *host);
+
+/* ---- sim_client.c, sim_population.c -------------------------------------------------------------
+ */
+
+enum ask_kind {
+        ASK_SUBMIT = 1,
+        ASK_CHANGE,
+        ASK_WATCH,
+        ASK_NODE,
+        ASK_QUESTION,
+};
+
+#define ASK_ITEMS 4
+struct ask {
+        enum ask_kind kind;
+        int change; /* enum px_change */
+        uint64_t job;
+        uint64_t tags[ASK_ITEMS]; /* of a submit */
+        size_t tags_count;
+};
+
+struct client {
+        uint32_t number;
+        uint32_t principal;
+        bool up;
+        uint64_t life;
+        struct wire wire;
+        struct px_greeter greeter;
+        struct px_outbox *outbox;
+        struct px_map asks; /* token -> struct ask */
+        uint64_t next_token;
+        int64_t wake_ms;
+        struct px_buf frame;
+        struct px_arena arena;
+        uint64_t keyed_tag; /* the last submission under a key, and its bytes */
+        struct px_buf keyed;
+};
+
+void client_init(struct sim *sim, struct client *client, uint32_t number, uint32_t principal);
+void client_start(struct sim *sim, struct client *client);
+void client_crash(struct sim *sim, struct client *client);
+void client_step(struct sim *sim, struct client *client);
+void client_fini(struct client *client);
+/* Send client->frame as a request. Owns: takes ask. */
+void client_ask(struct sim *sim, struct client *client, struct ask *ask, bool recorded);
+
+void population_begin(struct sim *sim, struct client *client);
+void population_answer(struct sim *sim, struct client *client, struct ask *ask,
+                       struct px_wire_header header, struct px_slice body);
+void population_ends(struct sim *sim, struct px_slice body); /* END was pushed */
+void population_expired(struct sim *sim, struct client *client, struct ask *ask);
+/* One round of the administrator bringing all to its end. */
+void population_finish(struct sim *sim);
+/* Submit one job; its tag is returned. */
+uint64_t population_submit_one(struct sim *sim, struct client *client,
+                               const struct px_submit_job *item, const struct plan *plan);
+void population_change(struct sim *sim, struct client *client, int change, uint64_t job,
+                       int64_t number, bool force);
+
+/* ---- sim_faults.c -------------------------------------------------------------------------------
+ */
+
+void faults_begin(struct sim *sim);
+void faults_end(struct sim *sim);
+
+/* ---- sim_oracle.c -------------------------------------------------------------------------------
+ */
+
+/* A submission as a client made it. */
+struct oracle_tag {
+        uint64_t tag;
+        uint64_t job; /* 0 = none known */
+        uint32_t client;
+        uint32_t principal;
+        int on_lost;
+        uint32_t repeats; /* sent again on purpose, under its key */
+        bool acked;
+        bool refused;
+};
+
+#define ALIVE_MAX 16
+struct alive_process {
+        struct px_fence fence;
+        bool orphan; /* its keeper died while no link was there to end it */
+};
+
+struct oracle_job {
+        uint64_t id;
+        uint64_t tag;
+        uint32_t principal;
+        int state; /* by committed events */
+        int on_lost;
+        uint32_t attempt;
+        uint32_t attempt_ended; /* the last one with an accepted end */
+        uint32_t ends;          /* bit per end state reached */
+        bool purged;
+        bool purge_asked;
+        bool end_seen;         /* END of its present state */
+        bool ran_to_no_result; /* ran, and nothing but a person may run it again */
+        uint32_t retries_asked;
+        struct alive_process alive[ALIVE_MAX];
+        size_t alive_count;
+};
+
+struct oracle {
+        struct px_map tags;
+        struct px_map jobs;
+        struct px_map started; /* hash of (job, fence) */
+        uint64_t next_tag;
+        uint64_t *job_ids; /* in the order of their commits */
+        size_t job_ids_count;
+        size_t job_ids_capacity;
+        size_t alive_count;
+        uint64_t index; /* of the last batch */
+};
+
+void oracle_fini(struct sim *sim);
+struct oracle_tag *oracle_tag_new(struct sim *sim, const struct client *client);
+struct oracle_tag *oracle_tag(struct sim *sim, uint64_t tag);
+struct oracle_job *oracle_job(struct sim *sim, uint64_t job); /* NULL when unknown */
+struct oracle_job *oracle_any(struct sim *sim);               /* NULL when there is none */
+void oracle_acked(struct sim *sim, uint64_t tag, uint64_t job);
+void oracle_refused(struct sim *sim, uint64_t tag);
+void oracle_events(struct sim *sim, uint64_t index, struct px_slice events, uint32_t count);
+void oracle_assigned(struct sim *sim, const struct px_assign *assign);
+void oracle_started(struct sim *sim, const struct entry *entry);
+void oracle_ended(struct sim *sim, const struct entry *entry, int outcome); /* 0 = died silently */
+void oracle_orphaned(struct sim *sim, const struct entry *entry);
+void oracle_end_seen(struct sim *sim, const struct px_end *end);
+void oracle_loaded(struct sim *sim);         /* the broker has just started from its log */
+void oracle_final(struct sim *sim);          /* all is quiet */
+const char *oracle_unquiet(struct sim *sim); /* what hasn't ended yet; NULL = all has */
+void oracle_spool_lost(struct sim *sim, const struct entry *entry);
+/* Committed events as lines of decisions, for tests that tell a story (sim_story.c). */
+void decision_trace(struct sim *sim, const struct px_event *event);
+
+/* ---- the whole ----------------------------------------------------------------------------------
+ */
+
+struct sim {
+        struct sim_options options;
+        struct sim_stats *stats;
+        struct px_rand rand;
+        int64_t now_ms;
+        int64_t wall_ms; /* added to now_ms and SIM_WALL_START_MS: jumps */
+        struct px_heap events;
+        struct px_link unused; /* events to be used again */
+        struct event *spare;
+        uint64_t sequence;
+        uint64_t events_done;
+        bool faults; /* now */
+        bool ending; /* nobody asks for more */
+        uint64_t hash;
+        struct trace_line lines[TRACE_LINES];
+        uint64_t lines_count;
+        struct px_buf decisions; /* what trace tests compare */
+        struct broker broker;
+        struct host *hosts;
+        size_t hosts_count;
+        struct client *clients;
+        size_t clients_count;
+        struct oracle oracle;
+        struct px_buf frame;
+        struct px_buf why;
+        struct px_arena arena;
+};
+
+#endif

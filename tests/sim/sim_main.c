@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim_main.c - plexus-sim: run seeds of the simulated cluster, count what they met, name the seed
+ * that breaks a promise. Each stretch of seeds runs in a child process, so that one broken seed
+ * doesn't hide the others. */
+#include "sim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FAILURES_MAX 5
+#define SEEDS_FOR_COUNTS 1000 /* from so many on, each expected thing must have been met */
+#define MET_MIN 100
+#define SELF_CHECK_EVERY 100 /* such a seed runs twice and must be the same */
+
+struct arguments {
+        uint64_t seeds;
+        uint64_t from;
+        uint64_t events;
+        bool replay;
+        bool trace;
+        bool table;
+};
+
+/* Shared with the children. */
+struct progress {
+        struct sim_stats stats;
+        uint64_t seed;
+        uint64_t passed;
+        uint64_t failed;
+};
+
+static void usage(void)
+{
+        fputs("plexus-sim [--seeds N] [--from S] [--events N] [--table]\n"
+              "plexus-sim --replay SEED [--events N] [--trace]\n",
+              stderr);
+        exit(64);
+}
+
+static uint64_t number_of(const char *text)
+{
+        char *end;
+        unsigned long long value;
+
+        if (text == NULL)
+                usage();
+        errno = 0;
+        value = strtoull(text, &end, 10);
+        if (*text == '\0' || *end != '\0' || errno != 0)
+                usage();
+        return value;
+}
+
+static struct arguments arguments_of(char **argv)
+{
+        struct arguments arguments = {.seeds = 1000, .from = 1, .events = 2000};
+
+        for (argv++; *argv != NULL; argv++) {
+                if (strcmp(*argv, "--seeds") == 0) {
+                        arguments.seeds = number_of(*++argv);
+                } else if (strcmp(*argv, "--from") == 0) {
+                        arguments.from = number_of(*++argv);
+                } else if (strcmp(*argv, "--events") == 0) {
+                        arguments.events = number_of(*++argv);
+                } else if (strcmp(*argv, "--replay") == 0) {
+                        arguments.replay = true;
+                        arguments.from = number_of(*++argv);
+                        arguments.seeds = 1;
+                } else if (strcmp(*argv, "--trace") == 0) {
+                        arguments.trace = true;
+                } else if (strcmp(*argv, "--table") == 0) {
+                        arguments.table = true;
+                } else {
+                        usage();
+                }
+                if (*argv == NULL)
+                        usage();
+        }
+        return arguments;
+}
+
+/* ---- one seed ---------------------------------------------------------------------------------
+ */
+
+static uint64_t run_seed(const struct arguments *arguments, uint64_t seed, struct sim_stats *stats)
+{
+        struct sim_options options = {
+                .seed = seed,
+                .nodes = 1 + (uint32_t)(seed % 4),
+                .workers = (uint32_t)(seed / 4 % 3),
+                .clients = 1 + (uint32_t)(seed / 12 % 4),
+                .node_lease_ms = seed % 2 == 0 ? 14000 : 6000,
+                .events = arguments->events,
+                .random = true,
+                .print = arguments->trace,
+                .stats = stats,
+        };
+        struct sim *sim = sim_new(&options);
+        uint64_t hash = sim_run_random(sim);
+
+        sim_free(sim);
+        return hash;
+}
+
+static void check_same(const struct arguments *arguments, uint64_t seed, uint64_t hash)
+{
+        struct sim_stats unwanted = {0};
+
+        if (run_seed(arguments, seed, &unwanted) == hash)
+                return;
+        fprintf(stderr, "BROKEN: seed %llu is not the same twice\n", (unsigned long long)seed);
+        abort();
+}
+
+/* ---- stretches of seeds -----------------------------------------------------------------------
+ */
+
+static void run_child(const struct arguments *arguments, struct progress *progress, uint64_t end)
+{
+        for (; progress->seed < end; progress->seed++) {
+                uint64_t hash = run_seed(arguments, progress->seed, &progress->stats);
+
+                if (progress->seed % SELF_CHECK_EVERY == 0 || arguments->replay)
+                        check_same(arguments, progress->seed, hash);
+                if (arguments->replay)
+                        printf("seed %llu: hash %016llx\n", (unsigned long long)progress->seed,
+                               (unsigned long long)hash);
+                progress->passed++;
+        }
+}
+
+static void run_all(const struct arguments *arguments, struct progress *progress)
+{
+        uint64_t end = arguments->from + arguments->seeds;
+
+        progress->seed = arguments->from;
+        while (progress->seed < end && progress->failed < FAILURES_MAX) {
+                int status;
+                pid_t child;
+
+                fflush(NULL);
+                child = fork();
+                if (child < 0)
+                        exit(71);
+                if (child == 0) {
+                        run_child(arguments, progress, end);
+                        exit(0);
+                }
+                if (waitpid(child, &status, 0) != child)
+                        exit(71);
+                if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+                        return;
+                fprintf(stderr, "seed %llu failed\n", (unsigned long long)progress->seed);
+                progress->failed++;
+                progress->seed++;
+        }
+}
+
+/* ---- what was met -----------------------------------------------------------------------------
+ */
+
+static const uint8_t refusals_expected[] = {
+        PX_E_ABSENT,       PX_E_CONFLICT, PX_E_LIMIT,        PX_E_INVALID,
+        PX_E_STORAGE_FULL, PX_E_DENIED,   PX_E_KEY_CONFLICT,
+};
+
+/* Edges that need what doesn't exist yet, or that no fault here can lead to. */
+static bool edge_expected(int from, int to)
+{
+        return from != PX_JOB_STATE_SKIPPED && to != PX_JOB_STATE_SKIPPED &&
+               !(from > PX_JOB_STATE_CANCELLING && to == PX_JOB_STATE_BLOCKED);
+}
+
+static uint64_t missing(const char *what, const char *name, uint64_t count, bool print)
+{
+        bool few = count < MET_MIN;
+
+        if (print || few)
+                printf("%9llu %s %s%s\n", (unsigned long long)count, what, name,
+                       few ? "  <- too few" : "");
+        return few;
+}
+
+static uint64_t print_met(const struct sim_stats *stats, bool print)
+{
+        uint64_t few = 0;
+        char name[64];
+
+        for (int i = 0; i < MET_COUNT; i++)
+                few += missing("fault:", sim_met_names[i], stats->met[i], print);
+        for (int from = 1; from < PX_JOB_STATE_COUNT; from++)
+                for (int to = 1; to < PX_JOB_STATE_COUNT; to++) {
+                        if (!px_job_edge(from, to) || !edge_expected(from, to))
+                                continue;
+                        snprintf(name, sizeof(name), "%s -> %s", px_job_state_name(from),
+                                 px_job_state_name(to));
+                        few += missing("edge:", name, stats->edges[from][to], print);
+                }
+        for (size_t i = 0; i < PX_COUNT_OF(refusals_expected); i++)
+                few += missing("refusal:", px_error_find(refusals_expected[i])->name,
+                               stats->refusals[refusals_expected[i]], print);
+        return few;
+}
+
+int main(int argc, char **argv)
+{
+        struct arguments arguments = arguments_of(argv);
+        struct timespec start, end;
+        struct progress *progress;
+        double seconds;
+        uint64_t few = 0;
+
+        (void)argc;
+        progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                        -1, 0);
+        if (progress == MAP_FAILED)
+                return 71;
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        run_all(&arguments, progress);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
+        if (arguments.table || arguments.seeds >= SEEDS_FOR_COUNTS)
+                few = print_met(&progress->stats, arguments.table);
+        printf("%llu seeds, %llu events, %llu commits, %llu processes in %.1f s: %.0f events/s\n",
+               (unsigned long long)progress->stats.seeds,
+               (unsigned long long)progress->stats.events,
+               (unsigned long long)progress->stats.commits,
+               (unsigned long long)progress->stats.processes, seconds,
+               (double)progress->stats.events / seconds);
+        if (arguments.seeds >= SEEDS_FOR_COUNTS && few > 0)
+                progress->failed++;
+        printf("%llu passed, %llu failed\n", (unsigned long long)progress->passed,
+               (unsigned long long)progress->failed);
+        return progress->failed > 0;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim_wire.c - connections between hosts and the broker. Words arrive in order unless overtaken; a
+ * reset loses what is under way, both ways, without a word to either side. */
+#include "px_tables.h"
+#include "sim_inside.h"
+
+#include <stdio.h>
+
+enum direction {
+        UP,
+        DOWN,
+};
+
+void wire_init(struct wire *wire, void *host, const char *name, int socket, uint32_t principal,
+               void (*take)(struct sim *, void *, int, struct px_slice))
+{
+        *wire = (struct wire){.host = host, .take = take, .socket = socket, .principal = principal};
+        snprintf(wire->name, sizeof(wire->name), "%s", name);
+}
+
+static uint64_t wire_delay_ms(struct sim *sim, const struct wire *wire)
+{
+        if (!sim->options.random)
+                return 0;
+        if (sim_fault(sim, 3000)) {
+                sim_count(sim, MET_DELAY);
+                return sim_below(sim, 6000);
+        }
+        if (wire->slow_ms > sim->now_ms)
+                return 50 + sim_below(sim, 500);
+        return sim_below(sim, 3);
+}
+
+static void wire_print(const struct sim *sim, const struct wire *wire, const struct event *event)
+{
+        struct px_buf text = {0};
+
+        px_message_print(&text, px_buf_slice(&event->frame));
+        fprintf(stderr, "[%8lld]   %s %s %.*s\n", (long long)sim->now_ms, wire->name,
+                event->b == UP ? "says" : "hears", (int)text.length, (const char *)text.data);
+        px_buf_fini(&text);
+}
+
+static void wire_arrive(struct sim *sim, struct event *event)
+{
+        struct wire *wire = event->owner;
+
+        if (event->generation != wire->generation)
+                return;
+        if (sim->options.print)
+                wire_print(sim, wire, event);
+        if (event->b == UP)
+                broker_take(sim, wire, px_buf_slice(&event->frame), event->a);
+        else
+                wire->take(sim, wire->host, wire->socket, px_buf_slice(&event->frame));
+}
+
+static void wire_carry(struct sim *sim, struct wire *wire, enum direction direction,
+                       struct px_slice frame, uint64_t payload_bytes)
+{
+        int64_t at_ms = sim->now_ms + (int64_t)wire_delay_ms(sim, wire);
+        struct event *event;
+
+        if (sim_fault(sim, 4000)) {
+                sim_count(sim, MET_OVERTAKE); /* overtakes what is under way */
+        } else {
+                at_ms = PX_MAX(at_ms, wire->last_ms[direction]);
+                wire->last_ms[direction] = at_ms;
+        }
+        event = sim_plan(sim, (uint64_t)(at_ms - sim->now_ms), wire_arrive, wire);
+        event->generation = wire->generation;
+        event->a = payload_bytes;
+        event->b = direction;
+        px_buf_append_slice(&event->frame, frame);
+}
+
+static void wire_send(struct sim *sim, struct wire *wire, enum direction direction,
+                      struct px_slice frame, uint64_t payload_bytes)
+{
+        if (wire->cut_ms[direction] > sim->now_ms)
+                return;
+        if (sim_fault(sim, 4000)) {
+                sim_count(sim, MET_DROP);
+                return;
+        }
+        wire_carry(sim, wire, direction, frame, payload_bytes);
+        if (sim_fault(sim, 4000)) {
+                sim_count(sim, MET_REPEAT);
+                wire_carry(sim, wire, direction, frame, payload_bytes);
+        }
+}
+
+void wire_up(struct sim *sim, struct wire *wire, struct px_slice frame, uint64_t payload_bytes)
+{
+        wire_send(sim, wire, UP, frame, payload_bytes);
+}
+
+void wire_down(struct sim *sim, struct wire *wire, struct px_slice frame)
+{
+        wire_send(sim, wire, DOWN, frame, 0);
+}
+
+void wire_reset(struct sim *sim, struct wire *wire)
+{
+        if (wire->peer != 0)
+                px_map_take(&sim->broker.peers, wire->peer);
+        wire->peer = 0;
+        wire->generation++;
+        wire->last_ms[UP] = 0;
+        wire->last_ms[DOWN] = 0;
+}
+
+struct wire *wire_of_peer(struct sim *sim, uint64_t peer)
+{
+        return px_map_find(&sim->broker.peers, peer);
+}
