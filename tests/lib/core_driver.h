@@ -22,7 +22,6 @@ enum {
         WATCHER = 6, /* monitor */
         HELPER = 7,  /* service */
         HAND = 8,    /* worker */
-        GUEST = 9,   /* enrol: made by driver_guest() only */
 };
 
 struct driver;
