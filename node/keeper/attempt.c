@@ -40,7 +40,7 @@ int spool_entry_read(int dir_fd, struct px_arena *arena, uint8_t ret_boot[SPOOL_
 
 int spool_lock(int dir_fd, int *ret_lock_fd)
 {
-        int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int fd = openat(dir_fd, "entry", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 
         if (fd < 0)
                 return -errno;
@@ -56,7 +56,7 @@ int spool_lock(int dir_fd, int *ret_lock_fd)
 
 bool spool_lock_held(int dir_fd)
 {
-        int fd = openat(dir_fd, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        int fd = openat(dir_fd, "entry", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         bool held;
 
         if (fd < 0)
@@ -68,21 +68,29 @@ bool spool_lock_held(int dir_fd)
 
 /* ---- start and end -------------------------------------------------------------------------- */
 
-int spool_started_write(int dir_fd, const struct spool_started *started)
+int spool_started_write(int dir_fd, struct spool_key key, const struct spool_started *started)
 {
         struct px_buf body = {0};
         int result;
 
-        px_write_array(&body, 3);
+        px_write_array(&body, 6);
+        px_write_u64(&body, key.job.value);
+        px_write_u64(&body, key.fence.epoch);
+        px_write_u64(&body, key.fence.attempt);
         px_write_i64(&body, started->wall_ms);
         px_write_text(&body, px_slice_text(started->kill_mode));
         px_write_text(&body, px_slice_text(started->group));
-        result = record_write(dir_fd, "started", RECORD_STARTED, px_buf_slice(&body), false);
+        result = record_overwrite(dir_fd, "started", RECORD_STARTED, px_buf_slice(&body), false);
         px_buf_fini(&body);
         return result;
 }
 
-int spool_started_read(int dir_fd, struct spool_started *ret_started)
+static bool key_equal(struct spool_key a, struct spool_key b)
+{
+        return a.job.value == b.job.value && px_fence_equal(a.fence, b.fence);
+}
+
+int spool_started_read(int dir_fd, struct spool_key key, struct spool_started *ret_started)
 {
         struct px_arena arena = {0};
         struct px_reader reader;
@@ -91,20 +99,26 @@ int spool_started_read(int dir_fd, struct spool_started *ret_started)
 
         if (result == 0) {
                 struct spool_started started = {0};
+                struct spool_key own;
                 struct px_slice mode;
                 struct px_slice group;
 
                 px_reader_init(&reader, body);
-                px_read_array(&reader, 3);
+                px_read_array(&reader, 6);
+                own.job.value = px_read_u64(&reader, UINT64_MAX);
+                own.fence.epoch = px_read_u64(&reader, UINT64_MAX);
+                own.fence.attempt = (uint32_t)px_read_u64(&reader, UINT32_MAX);
                 started.wall_ms = px_read_i64(&reader, INT64_MIN, INT64_MAX);
                 mode = px_read_text(&reader, sizeof(started.kill_mode) - 1);
                 group = px_read_text(&reader, sizeof(started.group) - 1);
                 px_slice_to_text(mode, started.kill_mode, sizeof(started.kill_mode));
                 px_slice_to_text(group, started.group, sizeof(started.group));
-                if (reader.error == PX_WIRE_OK)
-                        *ret_started = started;
-                else
+                if (reader.error != PX_WIRE_OK)
                         result = -EBADMSG;
+                else if (!key_equal(own, key))
+                        result = -ENOENT; /* of the attempt that used the directory before */
+                else
+                        *ret_started = started;
         }
         px_arena_fini(&arena);
         return result;
@@ -141,17 +155,18 @@ int spool_exit_write(int dir_fd, const uint8_t boot[SPOOL_ID_BYTES], bool sync,
         px_write_bytes(&body, px_slice_of(boot, SPOOL_ID_BYTES));
         px_write_bool(&body, sync && fault == 0);
         px_write_bytes(&body, px_buf_slice(&encoded));
-        fault = record_write(dir_fd, "exit", RECORD_EXIT, px_buf_slice(&body),
-                             sync && fault == 0);
+        fault = record_overwrite(dir_fd, "exit", RECORD_EXIT, px_buf_slice(&body),
+                                 sync && fault == 0);
         px_buf_fini(&body);
         px_buf_fini(&encoded);
         return fault;
 }
 
-int spool_exit_read(int dir_fd, const uint8_t boot[SPOOL_ID_BYTES], struct px_arena *arena,
-                    struct px_result *ret_result)
+int spool_exit_read(int dir_fd, struct spool_key key, const uint8_t boot[SPOOL_ID_BYTES],
+                    struct px_arena *arena, struct px_result *ret_result)
 {
         struct px_reader reader;
+        struct px_result own;
         struct px_slice body = PX_SLICE_NONE;
         struct px_slice written_boot;
         struct px_slice encoded;
@@ -169,7 +184,12 @@ int spool_exit_read(int dir_fd, const uint8_t boot[SPOOL_ID_BYTES], struct px_ar
                 return -EBADMSG;
         if (!synced && memcmp(written_boot.data, boot, SPOOL_ID_BYTES) != 0)
                 return -ENOENT;
-        return px_result_decode(encoded, arena, ret_result) == PX_WIRE_OK ? 0 : -EBADMSG;
+        if (px_result_decode(encoded, arena, &own) != PX_WIRE_OK)
+                return -EBADMSG;
+        if (!key_equal((struct spool_key){.job = own.job, .fence = own.fence}, key))
+                return -ENOENT; /* of the attempt that used the directory before */
+        *ret_result = own;
+        return 0;
 }
 
 bool spool_exit_worth_sync(int on_lost, int64_t ran_ms)

@@ -351,7 +351,7 @@ static bool begin_started(struct keeper *keeper)
         snprintf(started.group, sizeof(started.group), "%s", keeper->start.group);
         keeper->started_wall_ms = started.wall_ms;
         keeper->started_ms = keeper_now_ms();
-        errno = -spool_started_write(keeper->dir_fd, &started);
+        errno = -spool_started_write(keeper->dir_fd, keeper->key, &started);
         return errno == 0;
 }
 

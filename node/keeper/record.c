@@ -30,7 +30,7 @@ static void record_header(uint8_t header[RECORD_HEADER_BYTES], enum record_kind 
         px_put_be32(header + 12, record_crc((uint8_t)kind, body));
 }
 
-static int record_put(int fd, enum record_kind kind, struct px_slice body, bool sync)
+static int record_put(int fd, enum record_kind kind, struct px_slice body)
 {
         uint8_t header[RECORD_HEADER_BYTES];
         struct iovec parts[2] = {
@@ -39,37 +39,55 @@ static int record_put(int fd, enum record_kind kind, struct px_slice body, bool 
         };
         ssize_t written;
 
+        PX_ASSERT(body.length <= RECORD_BYTES_MAX);
         record_header(header, kind, body);
         written = writev(fd, parts, 2);
         if (written < 0)
                 return -errno;
-        if ((size_t)written != sizeof(header) + body.length)
-                return -ENOSPC;
-        if (sync && fsync(fd) != 0)
-                return -errno;
-        return 0;
+        return (size_t)written == sizeof(header) + body.length ? 0 : -ENOSPC;
 }
 
-int record_write(int dir_fd, const char *name, enum record_kind kind, struct px_slice body,
-                 bool sync)
+int record_replace(int dir_fd, const char *name, enum record_kind kind, struct px_slice body)
 {
         char beside[32];
         int fd;
         int result;
 
-        PX_ASSERT(body.length <= RECORD_BYTES_MAX);
         snprintf(beside, sizeof(beside), "%s.new", name);
         fd = openat(dir_fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;
-        result = record_put(fd, kind, body, sync);
+        result = record_put(fd, kind, body);
+        if (result == 0 && fsync(fd) != 0)
+                result = -errno;
         close(fd);
         if (result == 0 && renameat(dir_fd, beside, dir_fd, name) != 0)
                 result = -errno;
-        if (result == 0 && sync && fsync(dir_fd) != 0)
+        if (result == 0 && fsync(dir_fd) != 0)
                 result = -errno;
         if (result != 0)
                 unlinkat(dir_fd, beside, 0);
+        return result;
+}
+
+int record_overwrite(int dir_fd, const char *name, enum record_kind kind, struct px_slice body,
+                     bool sync)
+{
+        struct stat status;
+        int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int result;
+
+        if (fd < 0)
+                return -errno;
+        result = record_put(fd, kind, body);
+        /* What an earlier, longer record left behind. */
+        if (result == 0 && fstat(fd, &status) == 0 &&
+            status.st_size > (off_t)(RECORD_HEADER_BYTES + body.length) &&
+            ftruncate(fd, (off_t)(RECORD_HEADER_BYTES + body.length)) != 0)
+                result = -errno;
+        if (result == 0 && sync && (fsync(fd) != 0 || fsync(dir_fd) != 0))
+                result = -errno;
+        close(fd);
         return result;
 }
 
@@ -82,9 +100,10 @@ static int record_check(const uint8_t *bytes, size_t length, enum record_kind ki
                 return -EBADMSG;
         if (bytes[3] != (uint8_t)kind || bytes[4] != RECORD_VERSION)
                 return -EBADMSG;
-        if (px_get_be32(bytes + 8) != length - RECORD_HEADER_BYTES)
+        /* Behind it may stand the end of a longer one that was written over. */
+        if (px_get_be32(bytes + 8) > length - RECORD_HEADER_BYTES)
                 return -EBADMSG;
-        body = px_slice_of(bytes + RECORD_HEADER_BYTES, length - RECORD_HEADER_BYTES);
+        body = px_slice_of(bytes + RECORD_HEADER_BYTES, px_get_be32(bytes + 8));
         if (px_get_be32(bytes + 12) != record_crc((uint8_t)kind, body))
                 return -EBADMSG;
         *ret_body = body;

@@ -15,10 +15,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FREE_MAX 64
+
 struct spool {
         int dir_fd;
         int attempts_fd;
+        int free_fd;
         int lock_fd;
+        uint32_t free[FREE_MAX]; /* numbers of the directories in free/ */
+        size_t free_count;
+        uint32_t free_next; /* a number none of them has */
         uint8_t boot[SPOOL_ID_BYTES];
         struct spool_identity identity;
 };
@@ -60,8 +66,7 @@ static int identity_write(struct spool *spool)
         px_write_bytes(&body, px_slice_of(identity->cluster,
                                           identity->has_cluster ? SPOOL_ID_BYTES : 0));
         px_write_u64(&body, identity->epoch);
-        result = record_write(spool->dir_fd, "identity", RECORD_IDENTITY, px_buf_slice(&body),
-                              true);
+        result = record_replace(spool->dir_fd, "identity", RECORD_IDENTITY, px_buf_slice(&body));
         px_buf_fini(&body);
         return result;
 }
@@ -151,6 +156,47 @@ static int directory_open(int at_fd, const char *path, int *ret_fd)
         return 0;
 }
 
+/* One link works in a spool. */
+static int directory_lock(int dir_fd, int *ret_lock_fd)
+{
+        int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        if (fd < 0)
+                return -errno;
+        *ret_lock_fd = fd;
+        return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
+}
+
+static DIR *directory_list(int dir_fd)
+{
+        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+        if (dir == NULL && fd >= 0)
+                close(fd);
+        return dir;
+}
+
+static int free_list(struct spool *spool)
+{
+        DIR *dir = directory_list(spool->free_fd);
+        struct dirent *item;
+
+        if (dir == NULL)
+                return -errno;
+        while ((item = readdir(dir)) != NULL) {
+                uint32_t number = (uint32_t)strtoul(item->d_name, NULL, 10);
+
+                if (item->d_name[0] == '.')
+                        continue;
+                spool->free_next = PX_MAX(spool->free_next, number + 1);
+                if (spool->free_count < FREE_MAX)
+                        spool->free[spool->free_count++] = number;
+        }
+        closedir(dir);
+        return 0;
+}
+
 static int spool_open_parts(struct spool *spool, const char *path)
 {
         int damaged_fd;
@@ -159,9 +205,13 @@ static int spool_open_parts(struct spool *spool, const char *path)
         if (result == 0)
                 result = directory_check(spool->dir_fd);
         if (result == 0)
-                result = spool_lock(spool->dir_fd, &spool->lock_fd);
+                result = directory_lock(spool->dir_fd, &spool->lock_fd);
         if (result == 0)
                 result = directory_open(spool->dir_fd, "a", &spool->attempts_fd);
+        if (result == 0)
+                result = directory_open(spool->dir_fd, "free", &spool->free_fd);
+        if (result == 0)
+                result = free_list(spool);
         if (result == 0)
                 result = directory_open(spool->dir_fd, "damaged", &damaged_fd);
         if (result != 0)
@@ -176,7 +226,7 @@ int spool_open(const char *path, struct spool **ret_spool)
         struct spool *spool = px_alloc(sizeof(*spool));
         int result;
 
-        spool->dir_fd = spool->attempts_fd = spool->lock_fd = -1;
+        spool->dir_fd = spool->attempts_fd = spool->free_fd = spool->lock_fd = -1;
         result = spool_open_parts(spool, path);
         if (result != 0) {
                 spool_close(spool);
@@ -192,6 +242,8 @@ void spool_close(struct spool *spool)
                 return;
         if (spool->attempts_fd >= 0)
                 close(spool->attempts_fd);
+        if (spool->free_fd >= 0)
+                close(spool->free_fd);
         if (spool->lock_fd >= 0)
                 close(spool->lock_fd);
         if (spool->dir_fd >= 0)
@@ -233,32 +285,56 @@ static int entry_write(struct spool *spool, int dir_fd, const struct px_assign *
         px_write_array(&body, 2);
         px_write_bytes(&body, px_slice_of(spool->boot, SPOOL_ID_BYTES));
         px_write_bytes(&body, px_buf_slice(&encoded));
-        result = record_write(dir_fd, "entry", RECORD_ENTRY, px_buf_slice(&body), false);
+        result = record_overwrite(dir_fd, "entry", RECORD_ENTRY, px_buf_slice(&body), false);
         px_buf_fini(&body);
         px_buf_fini(&encoded);
         return result;
+}
+
+static char *free_name(uint32_t number, char ret_name[16])
+{
+        snprintf(ret_name, 16, "%" PRIu32, number);
+        return ret_name;
+}
+
+/* A directory in free/, used before or new. */
+static int free_take(struct spool *spool, uint32_t *ret_number, int *ret_fd)
+{
+        char name[16];
+
+        *ret_number = spool->free_count > 0 ? spool->free[--spool->free_count]
+                                            : spool->free_next++;
+        return directory_open(spool->free_fd, free_name(*ret_number, name), ret_fd);
 }
 
 int spool_enter(struct spool *spool, const struct px_assign *assign)
 {
         struct spool_key key = {.job = assign->job, .fence = assign->fence};
         char name[SPOOL_NAME_BYTES];
+        char from[16];
+        uint32_t number;
         int dir_fd;
-        int result = directory_open(spool->attempts_fd, spool_name(key, name), &dir_fd);
+        int result;
 
+        if (faccessat(spool->attempts_fd, spool_name(key, name), F_OK, 0) == 0)
+                return 0;
+        result = free_take(spool, &number, &dir_fd);
         if (result != 0)
                 return result;
-        if (faccessat(dir_fd, "entry", F_OK, 0) != 0)
-                result = entry_write(spool, dir_fd, assign);
+        result = entry_write(spool, dir_fd, assign);
         close(dir_fd);
+        if (result == 0 && renameat(spool->free_fd, free_name(number, from), spool->attempts_fd,
+                                    name) != 0)
+                result = -errno;
+        if (result != 0 && spool->free_count < FREE_MAX)
+                spool->free[spool->free_count++] = number;
         return result;
 }
 
 /* Attempt directories hold files only; whatever else stands there is left and reported. */
 static int directory_empty(int dir_fd)
 {
-        int again_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *dir = again_fd < 0 ? NULL : fdopendir(again_fd);
+        DIR *dir = directory_list(dir_fd);
         struct dirent *item;
         int result = 0;
 
@@ -274,6 +350,36 @@ static int directory_empty(int dir_fd)
         return result;
 }
 
+/* Give the space of a stream back, keep its file. False = it can't be used again. */
+static bool stream_clear(int dir_fd, int stream)
+{
+        int fd;
+        bool cleared;
+
+        if (spool_stream_length(dir_fd, stream) == 0)
+                return true;
+        if (spool_stream_open(dir_fd, stream, true, &fd) != 0)
+                return false;
+        cleared = ftruncate(fd, 0) == 0;
+        close(fd);
+        return cleared;
+}
+
+/* Move it to free/ for another attempt. A keeper that is just going may still hold the lock. */
+static bool attempt_recycle(struct spool *spool, int dir_fd, const char *name)
+{
+        char to[16];
+
+        if (spool->free_count == FREE_MAX || spool_lock_held(dir_fd) ||
+            !stream_clear(dir_fd, PX_STREAM_OUT) || !stream_clear(dir_fd, PX_STREAM_ERR))
+                return false;
+        free_name(spool->free_next, to);
+        if (renameat(spool->attempts_fd, name, spool->free_fd, to) != 0)
+                return false;
+        spool->free[spool->free_count++] = spool->free_next++;
+        return true;
+}
+
 int spool_remove(struct spool *spool, struct spool_key key)
 {
         char name[SPOOL_NAME_BYTES];
@@ -284,13 +390,15 @@ int spool_remove(struct spool *spool, struct spool_key key)
                 return 0;
         if (result != 0)
                 return result;
-        /* The entry goes first: what is left of a removal cut short isn't an attempt. */
-        unlinkat(dir_fd, "entry", 0);
-        result = directory_empty(dir_fd);
+        spool_name(key, name);
+        if (!attempt_recycle(spool, dir_fd, name)) {
+                /* The entry goes first: what is left of a removal cut short isn't an attempt. */
+                unlinkat(dir_fd, "entry", 0);
+                result = directory_empty(dir_fd);
+                if (result == 0 && unlinkat(spool->attempts_fd, name, AT_REMOVEDIR) != 0)
+                        result = -errno;
+        }
         close(dir_fd);
-        if (result == 0 &&
-            unlinkat(spool->attempts_fd, spool_name(key, name), AT_REMOVEDIR) != 0)
-                result = -errno;
         return result;
 }
 
@@ -330,8 +438,7 @@ int spool_set_aside(struct spool *spool, struct spool_key key)
 int spool_scan(struct spool *spool, void (*found)(void *context, struct spool_key key),
                void *context)
 {
-        int again_fd = openat(spool->attempts_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *dir = again_fd < 0 ? NULL : fdopendir(again_fd);
+        DIR *dir = directory_list(spool->attempts_fd);
         struct dirent *item;
         struct spool_key key;
 

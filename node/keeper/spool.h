@@ -7,8 +7,7 @@
  *   identity              record 'I': this spool's id, the cluster, the highest epoch seen
  *   a/<job>.<attempt>.<epoch>/        one directory per attempt, decimal numbers
  *     entry               record 'E': boot id, encoded struct assign (specification included).
- *                         An attempt exists from the rename of this file.
- *     lock                made by the link just before it starts a keeper; the keeper holds flock
+ *                         The keeper holds flock on it; the link takes it just before it starts one.
  *     started             record 'S': just before the job's process is made
  *     out, err            the streams; offset in the file == offset in the stream. Ranges stored
  *                         at the broker are given back by hole punching, the dropped middle of a
@@ -16,18 +15,26 @@
  *     exit                record 'X': written last, when nothing of the attempt is alive
  *     ctl                 SOCK_SEQPACKET socket the keeper listens on (ctl.h)
  *     sock                SOCK_DGRAM socket for progress (PLEXUS_SOCK)
- *   damaged/<job>.<attempt>.<epoch>   set aside: a record of it could not be read
+ *   free/<number>/        directories of removed attempts, used again: making and removing half a
+ *                         dozen files for every job costs more than the job (file systems are slow to
+ *                         give out an inode that was just freed). Their streams are empty, their records
+ *                         those of another attempt. An attempt's entry is written in here; the
+ *                         attempt exists from the rename of the directory into a/.
+ *   damaged/<job>.<attempt>.<epoch>   set aside: its entry could not be read
  *
  * A record is one small file:
  *   offset 0  u8[3] "PXN"   3  u8 kind   4  u8 version (1)   5  u8[3] zero
  *          8  u32 length of the body, big endian   12  u32 crc32c of kind and body, big endian
- *          16 body: one positional msgpack array
+ *          16 body: one positional msgpack array; what stands behind it is of no meaning
  *   I: [spool bytes, cluster bytes, epoch]              E: [boot bytes, assign bytes]
- *   S: [wall_ms, kill_mode text, group text]            X: [boot bytes, synced bool, result bytes]
- * assign and result are encoded as the schema says. Records are written beside and renamed.
+ *   S: [job, epoch, attempt, wall_ms, kill_mode text, group text]
+ *   X: [boot bytes, synced bool, result bytes]
+ * assign and result are encoded as the schema says. 'I' is written beside and renamed, the others in
+ * place: S and X of another attempt count as absent, a damaged X too (its keeper died in writing
+ * it), a damaged S as present.
  *
- * How states are told apart: no lock taken and no `started` = accepted, never ran; lock taken = its
- * keeper lives; `exit` = ended; lock free, `started`, no `exit` = the keeper died. An entry of
+ * How states are told apart: entry not locked and no `started` = accepted, never ran; locked = its
+ * keeper lives; `exit` = ended; not locked, `started`, no `exit` = the keeper died. An entry of
  * another boot without an exit record is gone.
  *
  * What is flushed, and why no more. kill -9 of link or keeper needs nothing flushed: the page cache
@@ -78,7 +85,7 @@ char *spool_name(struct spool_key key, char ret_name[SPOOL_NAME_BYTES]);
 bool spool_name_parse(const char *name, struct spool_key *ret_key);
 /* Make the attempt's directory and entry; an attempt that is there already is left as it is. */
 int spool_enter(struct spool *spool, const struct px_assign *assign);
-/* Remove the attempt's directory and all it holds; absent is no fault. */
+/* Remove the attempt: its directory goes to free/, or away. Absent is no fault. */
 int spool_remove(struct spool *spool, struct spool_key key);
 /* Open the attempt's directory. Owns: the descriptor is the caller's. */
 int spool_attempt_open(struct spool *spool, struct spool_key key, int *ret_dir_fd);
@@ -95,7 +102,7 @@ int spool_scan(struct spool *spool, void (*found)(void *context, struct spool_ke
 int spool_entry_read(int dir_fd, struct px_arena *arena, uint8_t ret_boot[SPOOL_ID_BYTES],
                      struct px_assign *ret_assign);
 
-/* Make or open `lock` and take it. Faults: -EWOULDBLOCK a keeper holds it. */
+/* Take the lock, which is the entry's. Faults: -EWOULDBLOCK a keeper holds it. */
 int spool_lock(int dir_fd, int *ret_lock_fd);
 /* Whether a keeper holds the lock; false when there is none. */
 bool spool_lock_held(int dir_fd);
@@ -105,15 +112,16 @@ struct spool_started {
         char kill_mode[32];
         char group[512]; /* directory of the cgroup; empty = none */
 };
-int spool_started_write(int dir_fd, const struct spool_started *started);
-int spool_started_read(int dir_fd, struct spool_started *ret_started); /* -ENOENT: never ran */
+int spool_started_write(int dir_fd, struct spool_key key, const struct spool_started *started);
+/* Faults: -ENOENT it never ran; -EBADMSG it did, but how can't be read. */
+int spool_started_read(int dir_fd, struct spool_key key, struct spool_started *ret_started);
 
 /* Write the exit record; sync = flush output and record. */
 int spool_exit_write(int dir_fd, const uint8_t boot[SPOOL_ID_BYTES], bool sync,
                      const struct px_result *result);
 /* Faults: -ENOENT none, or not to be trusted after a power cut; -EBADMSG damaged. */
-int spool_exit_read(int dir_fd, const uint8_t boot[SPOOL_ID_BYTES], struct px_arena *arena,
-                    struct px_result *ret_result);
+int spool_exit_read(int dir_fd, struct spool_key key, const uint8_t boot[SPOOL_ID_BYTES],
+                    struct px_arena *arena, struct px_result *ret_result);
 bool spool_exit_worth_sync(int on_lost, int64_t ran_ms);
 
 /* Length of a stream (enum px_stream), 0 when it has none. */

@@ -197,7 +197,7 @@ static void hear_ended(struct link *link, struct held *held)
         struct px_result result;
 
         if (held_dir(link, held) &&
-            spool_exit_read(held->dir_fd, link->boot, &arena, &result) == 0) {
+            spool_exit_read(held->dir_fd, held->key, link->boot, &arena, &result) == 0) {
                 keeper_to_idle(link, held);
                 held_ended(link, held, &result);
         } else {
@@ -337,9 +337,9 @@ static void dying_look(struct link *link, struct held *held)
                 return;
         if (spool_lock_held(held->dir_fd)) {
                 dying_reconnect(link, held);
-        } else if (spool_exit_read(held->dir_fd, link->boot, &arena, &result) == 0) {
+        } else if (spool_exit_read(held->dir_fd, held->key, link->boot, &arena, &result) == 0) {
                 held_ended(link, held, &result);
-        } else if (spool_started_read(held->dir_fd, &started) == -ENOENT &&
+        } else if (spool_started_read(held->dir_fd, held->key, &started) == -ENOENT &&
                    held->account != NULL && held->starts < STARTS_MAX) {
                 /* It never began: a keeper that was leaving just then. */
                 link->dying_count--;

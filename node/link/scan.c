@@ -75,13 +75,13 @@ static void scan_attempt(struct link *link, struct held *held, const struct px_a
         struct px_arena arena = {0};
         struct spool_started started = {0};
         struct px_result result;
-        int begun = spool_started_read(held->dir_fd, &started);
+        int begun = spool_started_read(held->dir_fd, held->key, &started);
 
         held->on_lost = assign->on_lost;
         held->memory_bytes = assign->memory_bytes;
         found.started_wall_ms = started.wall_ms;
         found_streams(link, held, &found);
-        if (spool_exit_read(held->dir_fd, link->boot, &arena, &result) == 0) {
+        if (spool_exit_read(held->dir_fd, held->key, link->boot, &arena, &result) == 0) {
                 found.ended = &result;
                 held->state = HELD_ENDED;
         } else if (!this_boot && begun != -ENOENT) {

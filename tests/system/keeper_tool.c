@@ -188,7 +188,7 @@ static void rig_take(struct rig *rig, const struct ctl_message *message)
                 break;
         case CTL_ENDED:
                 rig->ended = true;
-                EXPECT_INT(spool_exit_read(rig->dir_fd, rig->boot, &rig->arena, &rig->result), 0);
+                EXPECT_INT(spool_exit_read(rig->dir_fd, rig->key, rig->boot, &rig->arena, &rig->result), 0);
                 break;
         default:
                 test_fail(__FILE__, __LINE__, "message of kind %d", message->kind);

@@ -107,7 +107,7 @@ static bool tree_dead(void *context)
 {
         struct spool_started started;
 
-        EXPECT_INT(spool_started_read(rig->dir_fd, &started), 0);
+        EXPECT_INT(spool_started_read(rig->dir_fd, rig->key, &started), 0);
         if (started.group[0] == '\0')
                 return group_kill_by_environment("7", "3.1") == 0 && !mark_alive(context);
         return group_kill(started.kill_mode, started.group) && !mark_alive(context);
@@ -121,7 +121,7 @@ static void keeper_dies(const char *mode)
         EXPECT(spool_lock_held(rig->dir_fd));
         kill(rig->keeper, SIGKILL);
         EXPECT(test_wait_until(10000, keeper_dead, NULL));
-        EXPECT_INT(spool_exit_read(rig->dir_fd, rig->boot, &rig->arena, &rig->result), -ENOENT);
+        EXPECT_INT(spool_exit_read(rig->dir_fd, rig->key, rig->boot, &rig->arena, &rig->result), -ENOENT);
         EXPECT(test_wait_until(10000, tree_dead, mark));
 }
 
@@ -163,7 +163,7 @@ TEST(a_job_ends_on_record_without_a_link)
         close(rig->ctl_fd);
         rig->ctl_fd = -1;
         EXPECT(test_wait_until(10000, keeper_dead, NULL));
-        EXPECT_INT(spool_exit_read(rig->dir_fd, rig->boot, &rig->arena, &rig->result), 0);
+        EXPECT_INT(spool_exit_read(rig->dir_fd, rig->key, rig->boot, &rig->arena, &rig->result), 0);
         EXPECT_INT(rig->result.exit_code, 6);
         rig_expect_out(rig, "alone\n");
         /* No job and no link: the keeper leaves. */
@@ -178,14 +178,14 @@ TEST(an_exit_record_that_a_power_cut_may_have_torn_from_its_output_is_not_truste
 
         rig_open(rig, NULL);
         rig_run(rig, "true");
-        EXPECT_INT(spool_exit_read(rig->dir_fd, other_boot, &rig->arena, &rig->result), -ENOENT);
+        EXPECT_INT(spool_exit_read(rig->dir_fd, rig->key, other_boot, &rig->arena, &rig->result), -ENOENT);
         rig->key.job.value++;
         rig->ended = false;
         rig_script(rig, "true");
         rig->assign.on_lost = PX_ON_LOST_FAIL;
         rig_start(rig);
         rig_until_ended(rig);
-        EXPECT_INT(spool_exit_read(rig->dir_fd, other_boot, &rig->arena, &rig->result), 0);
+        EXPECT_INT(spool_exit_read(rig->dir_fd, rig->key, other_boot, &rig->arena, &rig->result), 0);
 }
 
 TEST(a_memory_limit_is_enforced_and_named_where_there_is_one)

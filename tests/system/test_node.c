@@ -296,7 +296,7 @@ TEST(an_attempt_that_never_ran_is_not_in_the_inventory_after_a_restart)
         PEER_UNTIL(peer, job->ended);
         peer_kill_node(peer, SIGKILL);
         /* As if the link had died between entry and start. */
-        snprintf(command, sizeof(command), "cd %s/n/spool/a/1.1.5 && rm -f started exit lock",
+        snprintf(command, sizeof(command), "cd %s/n/spool/a/1.1.5 && rm -f started exit",
                  peer->dir);
         EXPECT_INT(system(command), 0);
         peer_start_node(peer);

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench_keeper.c - jobs a second through spool and keepers alone: entry, lock, /bin/true, exit record,
+ * removal. No broker and no link's core.
+ *
+ * usage: bench_keeper KEEPER [JOBS] [AT_ONCE] [fresh] [none|cgroup2|cgroup1]
+ * fresh = a new keeper for every job instead of pooled ones. */
+#include "group.h"
+#include "launch.h"
+#include "spool.h"
+
+#include <ftw.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define AT_ONCE_MAX 64
+
+struct lane {
+        pid_t pid;
+        int ctl_fd;
+        int dir_fd;
+        struct spool_key key;
+        bool busy;
+};
+
+struct bench {
+        struct spool *spool;
+        struct group_tree tree;
+        uint8_t boot[SPOOL_ID_BYTES];
+        struct px_buf spec;
+        const char *program;
+        bool fresh;
+        struct lane lanes[AT_ONCE_MAX];
+};
+
+static void check(int fault, const char *what)
+{
+        if (fault == 0)
+                return;
+        fprintf(stderr, "bench_keeper: %s: %s\n", what, strerror(-fault));
+        exit(71);
+}
+
+static double now_s(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void lane_start(struct bench *bench, uint32_t slot, uint64_t number)
+{
+        struct lane *lane = &bench->lanes[slot];
+        struct keeper_start start = {.node = "bench",
+                                     .user = "bench",
+                                     .home = "/",
+                                     .shell = "/bin/sh",
+                                     .work = "/nonexistent",
+                                     .sock = "",
+                                     .kill_mode = group_mode_text(bench->tree.mode)};
+        struct px_assign assign = {.job = {number},
+                                   .fence = {.epoch = 1, .attempt = 1},
+                                   .kind = PX_JOB_KIND_COMMAND,
+                                   .principal = px_slice_text("bench"),
+                                   .on_lost = PX_ON_LOST_RERUN,
+                                   .spec = px_buf_slice(&bench->spec)};
+        struct job_group group;
+        int lock_fd;
+
+        lane->key = (struct spool_key){.job = assign.job, .fence = assign.fence};
+        check(spool_enter(bench->spool, &assign), "entry");
+        check(spool_attempt_open(bench->spool, lane->key, &lane->dir_fd), "attempt");
+        check(spool_lock(lane->dir_fd, &lock_fd), "lock");
+        check(group_make(&bench->tree, slot, 0, &group), "group");
+        start.group = group.kill;
+        start.group_memory = group.memory;
+        start.group_pids = group.pids;
+        memcpy(start.boot, bench->boot, sizeof(start.boot));
+        if (lane->ctl_fd < 0)
+                check(keeper_spawn(bench->program, &lane->pid, &lane->ctl_fd), "keeper");
+        check(keeper_hand_over(lane->ctl_fd, &start, lane->dir_fd, lock_fd), "start");
+        close(lock_fd);
+        lane->busy = true;
+}
+
+/* True when its job ended. */
+static bool lane_hear(struct bench *bench, struct lane *lane)
+{
+        static uint8_t room[CTL_PAYLOAD_BYTES_MAX];
+        struct px_arena arena = {0};
+        struct ctl_message message;
+        struct px_result result;
+        bool ended = false;
+
+        while (!ended && ctl_receive(lane->ctl_fd, room, &message) == 0)
+                ended = message.kind == CTL_ENDED;
+        if (!ended)
+                return false;
+        check(spool_exit_read(lane->dir_fd, lane->key, bench->boot, &arena, &result), "exit record");
+        if (result.outcome != PX_OUTCOME_OK) {
+                fprintf(stderr, "bench_keeper: outcome %d: %.*s\n", result.outcome,
+                        (int)result.text.length, (const char *)result.text.data);
+                exit(1);
+        }
+        px_arena_fini(&arena);
+        close(lane->dir_fd);
+        check(spool_remove(bench->spool, lane->key), "removal");
+        lane->busy = false;
+        if (bench->fresh) {
+                close(lane->ctl_fd);
+                lane->ctl_fd = -1;
+                waitpid(lane->pid, NULL, 0);
+        }
+        return true;
+}
+
+static void bench_run(struct bench *bench, uint64_t jobs, uint32_t at_once)
+{
+        struct pollfd polled[AT_ONCE_MAX];
+        uint64_t started = 0;
+        uint64_t ended = 0;
+
+        while (ended < jobs) {
+                for (uint32_t i = 0; i < at_once; i++) {
+                        if (!bench->lanes[i].busy && started < jobs)
+                                lane_start(bench, i, ++started);
+                        polled[i] = (struct pollfd){
+                                .fd = bench->lanes[i].busy ? bench->lanes[i].ctl_fd : -1,
+                                .events = POLLIN};
+                }
+                poll(polled, at_once, -1);
+                for (uint32_t i = 0; i < at_once; i++)
+                        if (polled[i].revents != 0 && lane_hear(bench, &bench->lanes[i]))
+                                ended++;
+        }
+}
+
+static void bench_open(struct bench *bench, const char *dir, const char *mode)
+{
+        struct px_slice argv[] = {px_slice_text("/bin/true")};
+        struct px_spec spec = {.argv = argv, .argv_count = 1, .cwd = px_slice_text("/")};
+
+        px_spec_encode(&spec, &bench->spec);
+        check(spool_open(dir, &bench->spool), "spool");
+        check(spool_boot(bench->boot), "boot id");
+        group_tree_open(&bench->tree, mode, "plexus.bench");
+        for (int i = 0; i < AT_ONCE_MAX; i++)
+                bench->lanes[i].ctl_fd = -1;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+        (void)status;
+        (void)kind;
+        (void)walk;
+        return remove(path);
+}
+
+static void bench_clean(struct bench *bench, const char *dir)
+{
+        const char *bases[] = {bench->tree.kill, bench->tree.memory, bench->tree.pids};
+        char path[GROUP_PATH_BYTES + 32];
+
+        for (int i = 0; i < AT_ONCE_MAX; i++)
+                if (bench->lanes[i].ctl_fd >= 0)
+                        close(bench->lanes[i].ctl_fd);
+        while (wait(NULL) > 0)
+                continue;
+        for (size_t base = 0; base < PX_COUNT_OF(bases); base++) {
+                for (int slot = 0; slot < AT_ONCE_MAX && bases[base][0] != '\0'; slot++) {
+                        snprintf(path, sizeof(path), "%s/s%d", bases[base], slot);
+                        rmdir(path);
+                }
+                if (bases[base][0] != '\0')
+                        rmdir(bases[base]);
+        }
+        spool_close(bench->spool);
+        nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int main(int argc, char **argv)
+{
+        static struct bench bench;
+        char dir[] = "/tmp/bench_keeper.XXXXXX";
+        uint64_t jobs = argc > 2 ? strtoull(argv[2], NULL, 10) : 2000;
+        uint32_t at_once = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 2;
+        double began;
+        double took;
+
+        if (argc < 2 || at_once == 0 || at_once > AT_ONCE_MAX || jobs == 0) {
+                fprintf(stderr, "usage: bench_keeper KEEPER [JOBS] [AT_ONCE] [fresh] [MODE]\n");
+                return 64;
+        }
+        bench.program = argv[1];
+        bench.fresh = argc > 4 && strcmp(argv[4], "fresh") == 0;
+        if (mkdtemp(dir) == NULL)
+                return 73;
+        bench_open(&bench, dir, argc > 5 ? argv[5] : NULL);
+        began = now_s();
+        bench_run(&bench, jobs, at_once);
+        took = now_s() - began;
+        printf("keeper: %llu jobs, %u at once, %s, %s: %.0f jobs/s\n", (unsigned long long)jobs,
+               at_once, bench.fresh ? "a keeper each" : "pooled",
+               group_mode_text(bench.tree.mode), (double)jobs / took);
+        bench_clean(&bench, dir);
+        px_buf_fini(&bench.spec);
+        return 0;
+}
