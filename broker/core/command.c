@@ -160,6 +160,7 @@ void command_take(struct core *core, const struct core_command *command)
         int result;
 
         core->command = command;
+        core->request = NULL;
         core->fact_hint = 0;
         core->principal = principal_find(core, command->principal.value);
         px_arena_reset(&core->scratch);

@@ -118,6 +118,7 @@ static void begin(struct core *core)
         core->begun_ms = core->core_ms;
         put_event(core, &event);
         nodes_lease_anew(core);
+        sessions_word_anew(core);
         while (px_map_next(&core->jobs, &cursor, &id, &job))
                 job_arm_loaded(core, job);
 }

@@ -329,6 +329,15 @@ static void reconcile(struct core *core, struct node *node, const struct px_m_no
                         ghost_of_item(core, node, &hello->inventory[i]);
 }
 
+/* An inventory is true of the moment it was written. One that a later HELLO of the same boot has
+ * overtaken lacks what was accepted since, and would make it look as if it never began. */
+static bool hello_is_overtaken(const struct core *core, const struct node *node, bool same_boot)
+{
+        uint64_t number = core->command->header.correlation;
+
+        return same_boot && number != 0 && number <= node->hello_number;
+}
+
 void hello_take(struct core *core, const struct px_m_node_hello *hello)
 {
         struct node *node;
@@ -339,8 +348,11 @@ void hello_take(struct core *core, const struct px_m_node_hello *hello)
         node = hello_node(core, hello);
         if (node == NULL)
                 return;
-        was_up = node->connected;
         same_boot = ids_equal(node->boot, hello->boot);
+        if (hello_is_overtaken(core, node, same_boot))
+                return;
+        was_up = node->connected;
+        node->hello_number = core->command->header.correlation;
         same_spool = ids_equal(node->spool, hello->spool);
         node_ghosts_drop(core, node);
         timer_disarm(core, &node->repeat);

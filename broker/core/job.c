@@ -367,16 +367,17 @@ void job_deadline(struct core *core, struct job *job, int64_t deadline_ms)
         job_arm(core, job);
 }
 
-/* Its node gets a whole lease to come back first. */
+/* An unreachable attempt is waited for in full again, as leases are: core time passed with the wall
+ * clock while no broker ran, and that may have jumped. */
 void job_arm_loaded(struct core *core, struct job *job)
 {
-        int64_t lease_end_ms = core->core_ms + (int64_t)core->options.lease_ms;
+        int64_t full_ms = core->core_ms + (int64_t)job_lost_after_ms(job);
 
         job_arm(core, job);
         if (job->more == NULL || job->more->deadline_ms == 0 || !job_on_node(job->state))
                 return;
         timer_arm(core, &job->more->timer, TIMER_JOB, job->id,
-                  PX_MAX(job->more->deadline_ms, lease_end_ms));
+                  PX_MAX(job->more->deadline_ms, full_ms));
 }
 
 void job_timer_fired(struct core *core, uint64_t id)

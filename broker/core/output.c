@@ -128,7 +128,11 @@ void refuse(struct core *core, int code, const char *format, ...)
         if (px_error_find(code)->retry)
                 refused.retry_after_ms = core->options.assign_repeat_ms;
         FRAME(core, refused, &refused, core->command->header.correlation);
-        put_frame(core, core->command->peer);
+        /* A repeat of it must not run, when the reason is gone, what was refused. */
+        if (core->request != NULL)
+                session_answer(core, core->request);
+        else
+                put_frame(core, core->command->peer);
 }
 
 void say_again(struct core *core)

@@ -225,10 +225,8 @@ static bool session_is_new(struct core *core, struct session *session, uint64_t 
                        PX_LIMIT_SESSION_WINDOW);
                 return false;
         }
-        if (session->answers_bytes < ANSWERS_BYTES_MAX)
-                return true;
-        refuse(core, PX_E_BUSY, "too many answers wait to be received");
-        return false;
+        /* Without an answer it is repeated until there is room: the answers are on their way. */
+        return session->answers_bytes < ANSWERS_BYTES_MAX;
 }
 
 struct session *session_begin(struct core *core, struct px_session_id id, uint64_t done_below,
@@ -249,7 +247,10 @@ struct session *session_begin(struct core *core, struct px_session_id id, uint64
                 refuse(core, PX_E_PROTO, "a request needs a number");
                 return NULL;
         }
-        return session_is_new(core, session, number) ? session : NULL;
+        if (!session_is_new(core, session, number))
+                return NULL;
+        core->request = session;
+        return session;
 }
 
 void session_answer(struct core *core, struct session *session)
@@ -378,4 +379,17 @@ void session_loads_end(struct core *core)
         loading_finish(core);
         PX_LIST_EACH(&core->session_list, at)
         session_arm(core, PX_CONTAINER_OF(at, struct session, link));
+}
+
+/* Core time passed with the wall clock while no broker ran, and that may have jumped: a session
+ * forgotten too early would run again what it has answered. */
+void sessions_word_anew(struct core *core)
+{
+        PX_LIST_EACH(&core->session_list, at)
+        {
+                struct session *session = PX_CONTAINER_OF(at, struct session, link);
+
+                session->word_ms = core->core_ms;
+                session_arm(core, session);
+        }
 }

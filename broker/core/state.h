@@ -211,6 +211,7 @@ struct node {
         bool stopping;  /* told to stop: gets nothing new until its next HELLO */
         bool dirty;     /* in core->nodes_dirty */
         uint64_t peer;
+        uint64_t hello_number; /* correlation of its last HELLO; rises within a boot */
         int64_t word_ms;
         struct timer lease;
         struct timer repeat;
@@ -344,6 +345,7 @@ void sessions_peer_gone(struct core *core, uint64_t peer);
 int session_load(struct core *core, uint64_t id, const struct px_session_row *row);
 int session_load_answer(struct core *core, struct px_slice key, const struct px_answer_row *row);
 void session_loads_end(struct core *core);
+void sessions_word_anew(struct core *core);
 
 bool watch_add(struct core *core, struct session *session, struct job *job); /* false: limit */
 void watch_end(struct core *core, struct job *job, const struct px_end *end);
@@ -539,6 +541,7 @@ struct core {
         struct core_output *output;
         const struct core_command *command;
         struct principal *principal; /* who sent it */
+        struct session *request; /* a request that runs once is under way: its session */
         size_t fact_hint;
         struct overlay overlay;
         struct px_arena scratch; /* decoded message; reset for each command */

@@ -439,7 +439,7 @@ static void broker_bootstrap(struct sim *sim)
 void broker_start(struct sim *sim)
 {
         struct broker *broker = &sim->broker;
-        bool first = broker->epoch == 0;
+        bool first = px_log_durable(broker->log) == 0;
 
         PX_ASSERT(!broker->up);
         broker->epoch++;

@@ -76,7 +76,7 @@ static void strike_storage(struct sim *sim)
 
 static void strike_clock(struct sim *sim)
 {
-        static const int64_t jumps_ms[] = {3600000, -3600000, 1000, -1000, 86400000, -86400000};
+        static const int64_t jumps_ms[] = {3600000, -3600000, 1000, -1000, 864000000, -864000000};
 
         sim_count(sim, MET_CLOCK_JUMP);
         sim->wall_ms += jumps_ms[sim_below(sim, PX_COUNT_OF(jumps_ms))];

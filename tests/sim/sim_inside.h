@@ -198,6 +198,7 @@ struct plan {
 
 struct entry {
         struct px_link link; /* in host->entries */
+        uint32_t host;       /* its number */
         struct px_job_id job;
         struct px_fence fence;
         struct plan plan;
@@ -348,7 +349,9 @@ struct oracle_tag {
 #define ALIVE_MAX 16
 struct alive_process {
         struct px_fence fence;
-        bool orphan; /* its keeper died while no link was there to end it */
+        uint32_t host;
+        bool orphan; /* its keeper died while no link was there to end it, or a person said that
+                      * its node is gone for good */
 };
 
 struct oracle_job {

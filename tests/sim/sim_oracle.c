@@ -206,6 +206,40 @@ static void job_event(struct sim *sim, const struct px_event *event)
         }
 }
 
+/* A person removed a node: whatever still runs there is that person's word against ours. */
+static void node_removed(struct sim *sim, struct px_slice name)
+{
+        struct oracle *oracle = &sim->oracle;
+
+        for (size_t i = 0; i < oracle->job_ids_count; i++) {
+                struct oracle_job *job = oracle_job(sim, oracle->job_ids[i]);
+
+                for (size_t at = 0; at < job->alive_count; at++)
+                        if (px_slice_equal(name,
+                                           px_slice_text(sim->hosts[job->alive[at].host - 1].name)))
+                                job->alive[at].orphan = true;
+        }
+}
+
+/* Its event stands behind those of the attempts that are given up with it. */
+static void nodes_removed(struct sim *sim, struct px_slice events, uint32_t count)
+{
+        struct px_arena arena = {0};
+        size_t at = 0;
+
+        for (uint32_t i = 0; i < count; i++) {
+                struct px_event event;
+                uint32_t length = px_get_be32(events.data + at);
+
+                if (px_event_decode(px_slice_of(events.data + at + 4, length), &arena, &event) ==
+                            PX_WIRE_OK &&
+                    event.kind == PX_EV_NODE_REMOVED)
+                        node_removed(sim, event.node);
+                at += 4 + length;
+        }
+        px_arena_fini(&arena);
+}
+
 void oracle_events(struct sim *sim, uint64_t index, struct px_slice events, uint32_t count)
 {
         struct px_arena arena = {0};
@@ -214,6 +248,7 @@ void oracle_events(struct sim *sim, uint64_t index, struct px_slice events, uint
         SIM_CHECK(sim, index == sim->oracle.index + 1, "after batch %llu comes %llu",
                   ID(sim->oracle.index), ID(index));
         sim->oracle.index = index;
+        nodes_removed(sim, events, count);
         for (uint32_t i = 0; i < count; i++) {
                 struct px_event event;
                 uint32_t length = px_get_be32(events.data + at);
@@ -325,7 +360,8 @@ void oracle_started(struct sim *sim, const struct entry *entry)
                 started_once(sim, job, entry);
         SIM_CHECK(sim, job->alive_count < ALIVE_MAX, "%d processes of job %llu", ALIVE_MAX,
                   ID(job->id));
-        job->alive[job->alive_count++] = (struct alive_process){.fence = entry->fence};
+        job->alive[job->alive_count++] =
+                (struct alive_process){.fence = entry->fence, .host = entry->host};
         sim->oracle.alive_count++;
 }
 

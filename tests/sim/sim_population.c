@@ -358,7 +358,7 @@ void population_finish(struct sim *sim)
                         continue;
                 if (job->state == PX_JOB_STATE_BLOCKED && one_in(sim, 2))
                         population_change(sim, admin, PX_CHANGE_RELEASE, job->id, 0, false);
-                else if (one_in(sim, 16)) /* it may wait for what will never be */
+                else if (one_in(sim, 5)) /* it may wait for what will never be */
                         population_change(sim, admin, PX_CHANGE_CANCEL, job->id, 0, false);
         }
         finish_watch(sim, admin);

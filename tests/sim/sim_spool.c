@@ -99,6 +99,7 @@ static void entry_make(struct sim *sim, struct host *host, const struct entering
                 .lost_after_ms = from->lost_after_ms,
                 .cpus_milli = from->cpus_milli,
                 .memory_bytes = from->memory_bytes,
+                .host = host->number,
                 .boot = host->boot,
                 .life = sim->sequence++,
         };

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_core_found.c - what the simulator found in the core, each held by a small test. */
+#include "core_driver.h"
+#include "test.h"
+
+#define DAY_MS (24LL * 3600 * 1000)
+
+TEST(a_refused_submit_stays_refused_when_it_is_repeated)
+{
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct client ana = driver_client(driver, ANA);
+        struct px_submit_job wish = driver_true(driver);
+        struct px_slice frame;
+
+        driver_storage(driver, true);
+        frame = client_submit_frame(&ana, &wish, 1);
+        driver_say(driver, CORE_FROM_CLIENT, ana.peer, ANA, frame);
+        EXPECT_INT(driver_refused(driver, ana.peer), PX_E_STORAGE_FULL);
+        driver_storage(driver, false);
+        driver_restart(driver, 1000);
+        client_hello(&ana);
+        /* The answer was under way when the client sent it once more. */
+        driver_say(driver, CORE_FROM_CLIENT, ana.peer, ANA, frame);
+        EXPECT_INT(driver_refused(driver, ana.peer), PX_E_STORAGE_FULL);
+        EXPECT_U64(core_jobs_count(driver_core(driver)), 0);
+}
+
+TEST(an_inventory_that_a_later_one_overtook_is_dropped)
+{
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct player n1 = driver_node(driver, KEY1, "n1");
+        struct client ana = driver_client(driver, ANA);
+        struct px_m_node_hello hello = {
+                .name = px_slice_text("n1"),
+                .kind = PX_NODE_KIND_NODE,
+                .boot = px_slice_of(n1.boot, sizeof(n1.boot)),
+                .spool = px_slice_of(n1.spool, sizeof(n1.spool)),
+                .cpus_milli = n1.cpus_milli,
+                .accounts = px_slice_text(n1.accounts),
+        };
+        struct px_submit_job wish = driver_true(driver);
+        struct px_buf frame = {0};
+        uint64_t job;
+
+        px_m_node_hello_frame(&hello, 5000, 0, &frame);
+        driver_say(driver, CORE_FROM_NODE, n1.peer, KEY1, px_buf_slice(&frame));
+        n1.session++;
+        wish.on_lost = PX_ON_LOST_FAIL;
+        job = client_submit(&ana, wish, NULL);
+        player_runs(&n1, job);
+        driver_say(driver, CORE_FROM_NODE, n1.peer, KEY1, px_buf_slice(&frame));
+        px_buf_fini(&frame);
+        EXPECT_TEXT(driver_state(driver, job), "running");
+}
+
+TEST(a_session_outlives_a_wall_clock_that_jumped_while_no_broker_ran)
+{
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct client ana = driver_client(driver, ANA);
+        struct px_submit_job wish = driver_true(driver);
+        struct px_slice frame = client_submit_frame(&ana, &wish, 1);
+
+        driver_say(driver, CORE_FROM_CLIENT, ana.peer, ANA, frame);
+        EXPECT_U64(core_jobs_count(driver_core(driver)), 1);
+        driver_restart(driver, 20 * DAY_MS);
+        driver_run_ms(driver, 1000);
+        driver_say(driver, CORE_FROM_CLIENT, ana.peer, ANA, frame);
+        EXPECT_U64(core_jobs_count(driver_core(driver)), 1);
+        EXPECT_U64(driver_mail_count(driver, ana.peer, PX_M_SUBMITTED), 1);
+}
+
+TEST(a_start_time_that_passed_while_no_broker_ran_is_seen)
+{
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct client ana = driver_client(driver, ANA);
+        struct px_submit_job wish = driver_true(driver);
+        uint64_t job;
+
+        wish.start_wall_ms = driver_wall_ms(driver) + 5000;
+        job = client_submit(&ana, wish, NULL);
+        EXPECT_TEXT(driver_state(driver, job), "blocked");
+        driver_restart(driver, 10000);
+        driver_run_ms(driver, 1);
+        EXPECT_TEXT(driver_state(driver, job), "queued");
+}
