@@ -3,6 +3,8 @@
  * Layer: L4 (broker/shell). */
 #include "batch.h"
 
+#define PREFETCH_ROUNDS_MAX 3 /* core_wants() promises two */
+
 struct batch *batch_new(void)
 {
         return px_alloc(sizeof(struct batch));
@@ -89,26 +91,40 @@ static struct core_fact read_fact(struct batch *batch, struct px_log *log, const
         return fact;
 }
 
-static void prefetch_one(struct batch *batch, const struct core *core, struct px_log *log,
-                         struct core_command *command)
+/* One round: read what the command wants beside the facts it has. false: nothing more. */
+static bool prefetch_round(struct batch *batch, const struct core *core, struct px_log *log,
+                           struct core_command *command)
 {
         struct core_fact *facts;
         struct px_slice wants;
         struct row row;
         size_t offset = 0;
-        size_t count;
+        size_t count, known = command->facts_count;
 
         px_buf_reset(&batch->wants);
         core_wants(core, command, &batch->wants);
         wants = px_buf_slice(&batch->wants);
         count = count_rows(wants);
         if (count == 0)
-                return;
-        facts = px_arena_alloc(&batch->arena, count * sizeof(*facts));
-        for (size_t i = 0; rows_next(wants, &offset, &row); i++)
+                return false;
+        facts = px_arena_alloc(&batch->arena, (known + count) * sizeof(*facts));
+        if (known > 0)
+                memcpy(facts, command->facts, known * sizeof(*facts));
+        for (size_t i = known; rows_next(wants, &offset, &row); i++)
                 facts[i] = read_fact(batch, log, &row);
         command->facts = facts;
-        command->facts_count = count;
+        command->facts_count = known + count;
+        return true;
+}
+
+/* What a row says may want further rows: at most PREFETCH_ROUNDS_MAX rounds. */
+static void prefetch_one(struct batch *batch, const struct core *core, struct px_log *log,
+                         struct core_command *command)
+{
+        for (int round = 0; round < PREFETCH_ROUNDS_MAX; round++) {
+                if (!prefetch_round(batch, core, log, command))
+                        return;
+        }
 }
 
 void batch_prefetch(struct batch *batch, const struct core *core, struct px_log *log)
