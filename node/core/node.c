@@ -415,8 +415,7 @@ static uint64_t check_stream(const struct attempt *attempt, const struct log_str
         PX_ASSERT(log->stored <= log->received);
         PX_ASSERT(log->received <= log->shipped);
         PX_ASSERT(log->shipped <= log->length);
-        PX_ASSERT(px_list_linked(&log->ready) ==
-                  (log->shipped < log->length && !attempt->log_closed));
+        PX_ASSERT(px_list_linked(&log->ready) == log_wanted(log));
         return log->shipped - log->received;
 }
 

@@ -195,6 +195,7 @@ void result_gone(struct node *node, struct px_job_id job, struct px_fence fence)
 void log_init(struct attempt *attempt);
 void log_grew(struct node *node, struct attempt *attempt, int stream, uint64_t length);
 void log_ended(struct node *node, struct attempt *attempt);
+bool log_wanted(const struct log_stream *log); /* there is something to ship now */
 bool log_complete(const struct attempt *attempt); /* stored, empty, or not wanted */
 uint64_t log_pending_bytes(const struct attempt *attempt);
 void log_ack(struct node *node, const struct px_m_log_ack *message);

@@ -4,7 +4,11 @@
  *
  * Offsets of a stream: stored <= received <= shipped <= length. LOG_ACK moves received and stored;
  * received below what we know = the broker lost some of it: ship again from there. Nothing stored
- * is lost, so the spool lets go of it. */
+ * is lost, so the spool lets go of it.
+ *
+ * The middle of a capped stream was dropped by its keeper; offsets count it. Once all before it has
+ * been received, LOG_FINAL names the range and what stands behind it follows: the broker, which has
+ * received up to dropped_at, counts the range as received and stored. */
 #include "node_inside.h"
 
 void log_init(struct attempt *attempt)
@@ -36,10 +40,33 @@ uint64_t log_pending_bytes(const struct attempt *attempt)
         return out->length - out->stored + err->length - err->stored;
 }
 
+/* Where the dropped range of an ended attempt begins; its length, 0 when there is none. */
+static uint64_t stream_dropped(const struct log_stream *log, uint64_t *ret_at)
+{
+        const struct px_use *use = &log->attempt->result.use;
+        bool out = log->stream == PX_STREAM_OUT;
+
+        if (log->attempt->phase < PHASE_ENDED)
+                return 0;
+        *ret_at = out ? use->out_dropped_at : use->err_dropped_at;
+        return out ? use->out_dropped_bytes : use->err_dropped_bytes;
+}
+
+/* Whether there is something to ship now: not while the bytes before a dropped range are on their
+ * way. */
+bool log_wanted(const struct log_stream *log)
+{
+        uint64_t at = 0;
+
+        if (log->shipped >= log->length || log->attempt->log_closed)
+                return false;
+        return stream_dropped(log, &at) == 0 || log->shipped != at || log->received >= at;
+}
+
 /* In the queue of streams exactly while there is something to ship. */
 static void stream_queue(struct node *node, struct log_stream *log)
 {
-        bool wanted = log->shipped < log->length && !log->attempt->log_closed;
+        bool wanted = log_wanted(log);
 
         if (wanted == px_list_linked(&log->ready))
                 return;
@@ -236,12 +263,36 @@ void log_final_fired(struct node *node, struct attempt *attempt)
 /* ---- shipping ---------------------------------------------------------------------------------
  */
 
+/* Go on behind a dropped range that begins here; false when nothing is left to ship. */
+static bool log_skip_dropped(struct node *node, struct log_stream *log)
+{
+        uint64_t at = 0;
+        uint64_t bytes = stream_dropped(log, &at);
+
+        if (bytes == 0 || log->shipped != at)
+                return true;
+        PX_ASSERT(log->received >= at);
+        PX_ASSERT(bytes <= log->length - at);
+        log_final_fired(node, log->attempt);
+        stream_move(node, log, at + bytes, at + bytes);
+        return log->shipped < log->length;
+}
+
 static void log_ship_chunk(struct node *node, struct log_stream *log)
 {
         struct attempt *attempt = log->attempt;
-        struct node_effect *effect = out_attempt(node, NODE_EFFECT_SHIP, attempt);
-        uint64_t length = PX_MIN(log->length - log->shipped, PX_LIMIT_LOG_CHUNK_BYTES);
+        struct node_effect *effect;
+        uint64_t length;
+        uint64_t at = 0;
 
+        if (!log_skip_dropped(node, log)) {
+                log_final_schedule(node, attempt);
+                return;
+        }
+        effect = out_attempt(node, NODE_EFFECT_SHIP, attempt);
+        length = PX_MIN(log->length - log->shipped, PX_LIMIT_LOG_CHUNK_BYTES);
+        if (stream_dropped(log, &at) > 0 && log->shipped < at)
+                length = PX_MIN(length, at - log->shipped);
         effect->stream = log->stream;
         effect->offset = log->shipped;
         effect->length = length;

@@ -48,6 +48,59 @@ TEST(a_result_states_what_could_not_be_stored_in_time_and_the_log_still_follows)
                    "[11000] remove 7.1\n");
 }
 
+static void end_with_dropped_middle(void)
+{
+        struct px_result result = {.job = {7},
+                                   .fence = rig_fence(1),
+                                   .outcome = PX_OUTCOME_OK,
+                                   .reason = PX_REASON_FINISHED,
+                                   .progress_permille = -1,
+                                   .use = {.out_bytes = UINT64_C(1) << 40,
+                                           .out_dropped_at = 100,
+                                           .out_dropped_bytes = (UINT64_C(1) << 40) - 150}};
+
+        rig_input((struct node_input){.kind = NODE_IN_ENDED,
+                                      .job = result.job,
+                                      .fence = result.fence,
+                                      .result = &result});
+}
+
+TEST(a_dropped_middle_is_named_and_not_shipped)
+{
+        rig_start();
+        rig_up(4);
+        rig_run(4, 7, 1);
+        rig_grew(7, 1, PX_STREAM_OUT, 100);
+        RIG_EXPECT("[1000] ship 7.1 out 0+100\n");
+        end_with_dropped_middle();
+        RIG_EXPECT("[1000] LOG_FINAL 7.1 out 1099511627776 err 0\n");
+        rig_log_ack(7, 1, PX_STREAM_OUT, 100, 0, false);
+        RIG_EXPECT("[1000] LOG_FINAL 7.1 out 1099511627776 err 0\n"
+                   "[1000] ship 7.1 out 1099511627726+50 sync\n");
+        node_check(rig_node());
+        rig_log_ack(7, 1, PX_STREAM_OUT, UINT64_C(1) << 40, UINT64_C(1) << 40, false);
+        RIG_EXPECT("[1000] trim 7.1 out 1099511627776\n"
+                   "[1000] RESULT 7.1 ok\n");
+}
+
+TEST(what_was_lost_before_a_dropped_middle_is_shipped_again_first)
+{
+        rig_start();
+        rig_up(4);
+        rig_run(4, 7, 1);
+        rig_grew(7, 1, PX_STREAM_OUT, 100);
+        rig_log_ack(7, 1, PX_STREAM_OUT, 100, 60, false);
+        end_with_dropped_middle();
+        rig_forget();
+        rig_data_pong(RIG_EPOCH + 1);
+        RIG_EXPECT("[1000] ship 7.1 out 60+40\n"
+                   "[1000] LOG_FINAL 7.1 out 1099511627776 err 0\n");
+        rig_log_ack(7, 1, PX_STREAM_OUT, 100, 60, false);
+        RIG_EXPECT("[1000] LOG_FINAL 7.1 out 1099511627776 err 0\n"
+                   "[1000] ship 7.1 out 1099511627726+50 sync\n");
+        node_check(rig_node());
+}
+
 TEST(streams_take_turns_within_the_credit)
 {
         rig_start();
