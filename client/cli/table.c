@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* table.c - every command and option of plexus. Parsing, help, man pages and completions come from
+ * here, so they cannot disagree. Layer: L4 (client/cli). Source: INTERFACES 2a. */
+#include "command.h"
+#include "verbs.h"
+
+/* clang-format off */
+
+#define END_OF_OPTIONS {0, NULL, NULL, NULL, false}
+
+const struct cli_option cli_global_options[] = {
+        {'h', "help", NULL, "show this help", false},
+        {'q', "quiet", NULL, "print only what was asked for", false},
+        {0, "color", "WHEN", "auto, always or never (NO_COLOR is honoured)", false},
+        {0, "context", "NAME", "use this mesh of `plexus context ls`", false},
+        {0, "url", "URL", "use this broker: plexus://host[:port] or local:DIR (PLEXUS_URL)", false},
+        {0, "token-file", "FILE", "read the token from FILE (or set PLEXUS_TOKEN)", false},
+        {0, "timeout", "TIME", "give up after TIME without an answer; 30s", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option output_options[] = {
+        {'o', "output", "FORMAT", "table, wide, json, jsonl, csv or id", false},
+        {0, "columns", "LIST", "these columns, separated by commas", false},
+        {0, "sort", "COLUMN", "sort by this column; -COLUMN for the other way", false},
+        {0, "no-header", NULL, "leave out the heading and the summary", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option job_options[] = {
+        {'c', "cpus", "N", "cpus it needs: 4, 0.5; 1", false},
+        {'m', "mem", "SIZE", "memory it needs: 500M, 4G", false},
+        {'t', "time-limit", "TIME", "end it after TIME of running: 90s, 2h", false},
+        {'n', "node", "NAME", "run on this node only", false},
+        {0, "name", "NAME", "name shown in lists; the command's by default", false},
+        {0, "label", "K=V", "label, for filters", true},
+        {0, "priority", "N", "higher runs first; -1000 to 1000", false},
+        {0, "retries", "N", "run again up to N times when it fails or times out; 0", false},
+        {0, "backoff", "TIME", "wait before the first retry, doubling; 1s", false},
+        {0, "on-lost", "WHAT", "when its node is lost: rerun (at least once) or fail (at most once)", false},
+        {0, "lost-after", "TIME", "how long an unreachable job with --on-lost fail is waited for; 1h", false},
+        {0, "start", "WHEN", "not before: a time like 2026-01-31T18:00, or +2h", false},
+        {0, "hold", NULL, "wait for `plexus release`", false},
+        {0, "idempotency-key", "KEY", "the same key and content is the same job, however often submitted", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option process_options[] = {
+        {0, "cwd", "DIR", "directory on the node; where you are by default", false},
+        {0, "scratch", NULL, "run in a fresh directory that is removed afterwards", false},
+        {0, "env", "K[=V]", "set K to V, or pass on your K", true},
+        {0, "env-all", NULL, "pass on your whole environment", false},
+        {'i', "stdin", "FILE", "standard input from FILE, captured now (- = yours); none by default", false},
+        {0, "grace", "TIME", "between SIGTERM and SIGKILL; 10s", false},
+        {0, "log-limit", "SIZE", "output kept; 256M", false},
+        {0, "as", "ACCOUNT", "run as this account on the node (administrators: root)", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option submit_options[] = {
+        {0, "wait", NULL, "wait for its end", false},
+        {0, "follow", NULL, "print its output until it ends", false},
+        {0, "propagate", NULL, "with --wait: exit with the job's own code", false},
+        {0, "count", "N", "submit N equal jobs", false},
+        {0, "dry-run", NULL, "print what would be submitted", false},
+        {'o', "output", "FORMAT", "id or json", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option run_options[] = {
+        {0, "kill-on-exit", NULL, "cancel the job when this command ends", false},
+        {0, "detach", NULL, "print the job's number and leave", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option ps_options[] = {
+        {'a', "all", NULL, "ended jobs too", false},
+        {'l', "limit", "N", "at most N jobs; 100", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option logs_options[] = {
+        {'f', "follow", NULL, "go on until the job ends", false},
+        {0, "tail", "N", "begin N lines before the end", false},
+        {0, "since", "WHEN", "output written since then: 5m, 2026-01-31T18:00", false},
+        {'t', "timestamps", NULL, "begin each line with its time", false},
+        {'p', "stream", "NAME", "out, err or both; both", false},
+        {0, "attempt", "N", "of this attempt; the last one", false},
+        {0, "raw", NULL, "bytes as they were written, \\r bars included", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option wait_options[] = {
+        {0, "any", NULL, "end when the first of them ends", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option cancel_options[] = {
+        {0, "reason", "TEXT", "stored with the job", false},
+        {0, "force", NULL, "without grace: kill at once", false},
+        {0, "no-wait", NULL, "don't wait until nothing of it is alive", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option retry_options[] = {
+        {0, "force", NULL, "jobs that ended ok too", false},
+        {0, "failed", NULL, "only those that failed, timed out or were lost", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option events_options[] = {
+        {0, "after", "NUMBER", "events after this one, as printed: INDEX.POSITION; from now on", false},
+        {0, "from-start", NULL, "from the oldest that is kept", false},
+        {0, "no-follow", NULL, "end when nothing newer is there", false},
+        {0, "job", "ID", "of this job only", false},
+        {0, "count", "N", "end after N events", false},
+        {'o', "output", "FORMAT", "table or jsonl", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option stop_options[] = {
+        {0, "drain", NULL, "wait for its jobs (this is the default)", false},
+        {0, "kill", NULL, "end its jobs first", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option token_options[] = {
+        {0, "role", "ROLE", "user, service, node, worker, monitor or admin; user", false},
+        {0, "user", "NAME", "whose it is", false},
+        {0, "enrol", NULL, "make an enrolment token: others exchange it for their own", false},
+        {0, "uses", "N", "how often an enrolment token may be used; 16", false},
+        {0, "lifetime", "TIME", "valid so long; enrolment 24h, others for ever", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option join_options[] = {
+        {0, "name", "NAME", "of this node; the host name", false},
+        {0, "dir", "DIR", "state of this node", false},
+        {0, "cpus", "N", "offer so many; all", false},
+        {0, "foreground", NULL, "stay, and end the node with Ctrl-C", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option up_options[] = {
+        {0, "nodes", "N", "so many nodes; 1", false},
+        {0, "cpus", "N", "cpus each node offers; this machine's, shared among them", false},
+        {0, "dir", "DIR", "keep state there", false},
+        {0, "temp", NULL, "state in a new directory that `down` removes", false},
+        {0, "foreground", NULL, "stay; Ctrl-C takes the mesh down", false},
+        {0, "listen", "HOST", "listen on TCP too; local sockets only by default", false},
+        {0, "lease", "TIME", "a silent node counts as lost after TIME; 14s", false},
+        {0, "name", "NAME", "of the context; local", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option down_options[] = {
+        {0, "dir", "DIR", "the mesh whose state is there; the current one", false},
+        {0, "kill", NULL, "end running jobs too; they go on otherwise when it comes up again", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option init_options[] = {
+        {0, "dir", "DIR", "broker's state; /var/lib/plexus", false},
+        {0, "listen", "HOST", "address nodes and users reach; all", false},
+        {0, "no-start", NULL, "make keys and configuration only", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option doctor_options[] = {
+        {0, "from", "NODE", "run the checks on that node", false},
+        END_OF_OPTIONS,
+};
+
+#define JOBS "Watch and change jobs"
+#define START "Start jobs"
+#define MESH "Set up"
+#define ADMIN "Nodes and tokens"
+#define OTHER "Other"
+
+const struct cli_command cli_commands[] = {
+        {"run", "[options] -- COMMAND [ARG...]", "run a command, stream its output, exit with its code",
+         "Standard output goes to standard output, standard error to standard error. Ctrl-C twice within two "
+         "seconds cancels the job; Ctrl-C followed by Ctrl-Z leaves it running. A closed terminal does not end "
+         "the job: `plexus logs -f ID` attaches again.",
+         {job_options, process_options, run_options}, 0, -1, CLI_WORDS_NONE, START, verb_run},
+        {"submit", "[options] -- COMMAND [ARG...]", "submit a command and print the job's number",
+         "When the number is printed the job is safe on disk. Standard output carries the number alone.",
+         {job_options, process_options, submit_options}, 0, -1, CLI_WORDS_NONE, START, verb_submit},
+
+        {"ps", "[FILTER...]", "list jobs; your active ones by default", NULL,
+         {ps_options, output_options}, 0, -1, CLI_WORDS_NONE, JOBS, verb_ps},
+        {"show", "ID...", "everything about a job: attempts, reason, what it used", NULL,
+         {output_options}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_show},
+        {"why", "ID...", "why a job is where it is", NULL, {NULL}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_why},
+        {"logs", "[options] ID...", "print the output of jobs",
+         "Lines of several jobs are prefixed by their number. Progress bars written with \\r are shown as one "
+         "line that changes; --raw gives the bytes.",
+         {logs_options}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_logs},
+        {"wait", "ID...", "wait for jobs to end; exit 0 only if all ended ok", NULL,
+         {wait_options}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_wait},
+        {"cancel", "ID...", "cancel jobs; returns when nothing of them is alive", NULL,
+         {cancel_options, output_options}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_cancel},
+        {"retry", "ID...", "run ended jobs again: same number, next attempt", NULL,
+         {retry_options, output_options}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_retry},
+        {"hold", "ID...", "keep waiting jobs from starting", NULL, {output_options}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_hold},
+        {"release", "ID...", "let held jobs start", NULL, {output_options}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_release},
+        {"rename", "ID NAME", "give a job another name", NULL, {NULL}, 2, 2, CLI_WORDS_JOBS, JOBS, verb_rename},
+        {"priority", "N ID...", "change the priority of waiting jobs", NULL, {output_options}, 2, -1, CLI_WORDS_JOBS, JOBS, verb_priority},
+        {"signal", "SIGNAL ID...", "send a signal to running jobs", NULL, {output_options}, 2, -1, CLI_WORDS_JOBS, JOBS, verb_signal},
+        {"rm", "ID...", "forget ended jobs, their output and results", NULL, {output_options}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_purge},
+        {"purge", "ID...", "the same as rm", NULL, {output_options}, 1, -1, CLI_WORDS_JOBS, JOBS, verb_purge},
+        {"events", "[options]", "follow what happens: every committed change, numbered", NULL,
+         {events_options}, 0, 0, CLI_WORDS_NONE, JOBS, verb_events},
+        {"status", "", "the mesh in a few lines", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, JOBS, verb_status},
+        {"progress", "FRACTION [TEXT]", "inside a job: report progress, 0 to 1 or 0% to 100%", NULL,
+         {NULL}, 1, 2, CLI_WORDS_NONE, JOBS, verb_progress},
+
+        {"nodes", "", "list nodes", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, ADMIN, verb_nodes},
+        {"node ls", "", "list nodes", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, ADMIN, verb_nodes},
+        {"node show", "NODE", "everything about a node", NULL, {output_options}, 1, 1, CLI_WORDS_NODES, ADMIN, verb_node_show},
+        {"node drain", "NODE...", "give it no new jobs", NULL, {NULL}, 1, -1, CLI_WORDS_NODES, ADMIN, verb_node_drain},
+        {"node resume", "NODE...", "give it jobs again", NULL, {NULL}, 1, -1, CLI_WORDS_NODES, ADMIN, verb_node_resume},
+        {"node stop", "NODE...", "stop a node, after its jobs by default", NULL, {stop_options}, 1, -1, CLI_WORDS_NODES, ADMIN, verb_node_stop},
+        {"node rm", "NODE...", "forget a node that is gone", NULL, {NULL}, 1, -1, CLI_WORDS_NODES, ADMIN, verb_node_rm},
+        {"token create", "[options]", "make a token; it is printed once, alone on standard output", NULL,
+         {token_options}, 0, 0, CLI_WORDS_NONE, ADMIN, verb_token_create},
+        {"token ls", "", "list tokens (never their secrets)", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, ADMIN, verb_token_ls},
+        {"token revoke", "NAME...", "end tokens at once", NULL, {NULL}, 1, -1, CLI_WORDS_NONE, ADMIN, verb_token_revoke},
+
+        {"up", "[options]", "start a private mesh on this machine, or adopt the one that runs", NULL,
+         {up_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_up},
+        {"down", "[options]", "stop the private mesh", NULL, {down_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_down},
+        {"init", "[options]", "set up a broker for other machines", NULL, {init_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_init},
+        {"join", "[options] TOKEN@HOST[:PORT]", "make this machine a node of a mesh", NULL,
+         {join_options}, 1, 1, CLI_WORDS_NONE, MESH, verb_join},
+        {"doctor", "[options]", "find out which hop fails", NULL, {doctor_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_doctor},
+        {"context ls", "", "list the meshes you know", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_context_ls},
+        {"context use", "NAME", "make a mesh the current one", NULL, {NULL}, 1, 1, CLI_WORDS_NONE, MESH, verb_context_use},
+        {"config show", "", "what is set, and where it comes from", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_config_show},
+        {"broker", "[-- OPTION...]", "run the broker itself (services do)", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_broker},
+        {"node", "[-- OPTION...]", "run a node itself (services do)", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_node},
+
+        {"help", "[COMMAND|TOPIC]", "help on a command, or exit-codes, selectors, filters, env", NULL,
+         {NULL}, 0, 2, CLI_WORDS_COMMANDS, OTHER, cli_help},
+        {"completion", "bash|zsh|fish", "print completions for a shell", NULL, {NULL}, 1, 1, CLI_WORDS_NONE, OTHER, cli_completion},
+        {"version", "", "print the version", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, OTHER, verb_version},
+};
+
+const size_t cli_commands_count = sizeof cli_commands / sizeof cli_commands[0];
