@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* help.c - help on commands and topics, from the table. Layer: L4 (client/cli). */
-#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
@@ -8,21 +7,21 @@
 
 #define SUMMARY_COLUMN 24
 
-/* Print `text` wrapped at 80 columns, every line behind `indent` blanks. */
-static void print_wrapped(FILE *out, const char *text, int indent)
+#define WIDTH 80
+
+/* Print `text` in lines of at most 80 columns. */
+static void print_wrapped(FILE *out, const char *text)
 {
         int column = 0;
 
         while (*text != '\0') {
                 int length = (int)strcspn(text, " ");
+                bool fits = column + 1 + length <= WIDTH;
 
-                if (column > 0 && indent + column + 1 + length > 80) {
-                        fputc('\n', out);
-                        column = 0;
-                }
-                column += fprintf(out, "%*s%.*s", column == 0 ? indent : 1, "", length, text);
-                if (column > indent && column - indent == length)
-                        column -= indent;
+                if (column > 0)
+                        fputc(fits ? ' ' : '\n', out);
+                column = column > 0 && fits ? column + 1 + length : length;
+                fprintf(out, "%.*s", length, text);
                 text += length;
                 text += strspn(text, " ");
         }
@@ -54,10 +53,10 @@ static void print_options(FILE *out, const char *heading, const struct cli_optio
 void cli_print_help(FILE *out, const struct cli_command *command)
 {
         fprintf(out, "usage: plexus %s %s\n\n", command->name, command->usage);
-        print_wrapped(out, command->summary, 0);
+        print_wrapped(out, command->summary);
         if (command->text != NULL) {
                 fputc('\n', out);
-                print_wrapped(out, command->text, 0);
+                print_wrapped(out, command->text);
         }
         for (size_t i = 0; i < CLI_GROUPS_MAX && command->groups[i] != NULL; i++)
                 print_options(out, i == 0 ? "Options" : "More options", command->groups[i]);
