@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* change.c - the verbs that change jobs: cancel, retry, hold, release, rename, priority, signal, rm.
+ * Layer: L4 (client/cli). */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "output.h"
+#include "select.h"
+#include "verbs.h"
+
+struct change {
+        const char *past; /* "cancelled" */
+        int (*call)(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers);
+        bool ended; /* words like `all` look at ended jobs too */
+        size_t skip; /* arguments before the selectors */
+};
+
+/* ---- columns -------------------------------------------------------------------------------------------- */
+
+static void get_id(const void *row, struct output_value *ret_value)
+{
+        ret_value->number = (double)((const struct plexus_change_answer *)row)->job;
+}
+
+static void get_done(const void *row, struct output_value *ret_value)
+{
+        ret_value->number = ((const struct plexus_change_answer *)row)->error == PLEXUS_OK;
+}
+
+static void get_state(const void *row, struct output_value *ret_value)
+{
+        const struct plexus_change_answer *answer = row;
+
+        ret_value->text = answer->state != 0 ? plexus_state_name(answer->state) : "";
+}
+
+static void get_text(const void *row, struct output_value *ret_value)
+{
+        const struct plexus_change_answer *answer = row;
+
+        ret_value->text = answer->text[0] != '\0' || answer->error == PLEXUS_OK
+                                  ? answer->text
+                                  : plexus_error_text(answer->error);
+}
+
+static const struct output_column change_columns[] = {
+        {"ID", "id", OUTPUT_INTEGER, false, false, get_id},
+        {"DONE", "done", OUTPUT_BOOL, false, false, get_done},
+        {"STATE", "state", OUTPUT_TEXT, false, false, get_state},
+        {"TEXT", "text", OUTPUT_TEXT, false, false, get_text},
+        {NULL, NULL, OUTPUT_TEXT, false, false, NULL},
+};
+
+static const struct output_kind change_kind = {"plexus.change.v1", "changes", change_columns,
+                                               sizeof(struct plexus_change_answer)};
+
+/* ---- one way for all --------------------------------------------------------------------------------------- */
+
+/* Say on standard error what was refused and how many were done. */
+static void say_answers(const struct cli *cli, const struct change *change,
+                        const struct plexus_change_answer *answers, size_t count)
+{
+        size_t done = 0;
+
+        for (size_t i = 0; i < count; i++) {
+                if (answers[i].error == PLEXUS_OK)
+                        done++;
+                else
+                        fprintf(stderr, "plexus %s: %" PRIu64 ": %s\n", cli->command->name, answers[i].job,
+                                answers[i].text[0] != '\0' ? answers[i].text
+                                                           : plexus_error_text(answers[i].error));
+        }
+        if (!cli->quiet && done > 0)
+                fprintf(stderr, "%s %zu job%s\n", change->past, done, done == 1 ? "" : "s");
+}
+
+/* Wait until every job of the list ended. */
+static int wait_gone(struct cli *cli, const struct plexus_change_answer *answers, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                struct plexus_end end;
+                int error;
+
+                if (answers[i].error != PLEXUS_OK || plexus_state_ended(answers[i].state))
+                        continue;
+                error = plexus_wait(cli->px, answers[i].job, -1, &end);
+                if (error != PLEXUS_OK)
+                        return cli_refused(cli, error, "waiting for its end");
+                plexus_end_fini(&end);
+        }
+        return 0;
+}
+
+static int change_jobs(struct cli *cli, const struct change *change)
+{
+        struct job_list jobs = {0};
+        struct plexus_change_answer *answers = NULL;
+        int error = PLEXUS_OK;
+        int code = cli_connect(cli);
+
+        if (code == 0)
+                code = select_jobs(cli, cli->arguments + change->skip, cli->arguments_count - change->skip,
+                                   change->ended, &jobs);
+        if (code == 0) {
+                answers = calloc(jobs.count, sizeof *answers);
+                if (answers == NULL)
+                        code = cli_fail(cli, CLI_FAULT, "out of memory");
+        }
+        if (code == 0) {
+                error = change->call(cli, &jobs, answers);
+                if (error != PLEXUS_OK && answers[0].job == 0)
+                        code = cli_refused(cli, error, "");
+        }
+        if (code == 0 && change->call != NULL && strcmp(cli->command->name, "cancel") == 0 &&
+            !cli_has(cli, "no-wait"))
+                code = wait_gone(cli, answers, jobs.count);
+        if (code == 0 && cli_has(cli, "output"))
+                code = output_rows(cli, &change_kind, answers, jobs.count, NULL);
+        if (code == 0) {
+                say_answers(cli, change, answers, jobs.count);
+                code = error == PLEXUS_OK ? CLI_DONE : plexus_error_exit(error);
+        }
+        free(answers);
+        job_list_fini(&jobs);
+        return code;
+}
+
+/* ---- verbs ---------------------------------------------------------------------------------------------------- */
+
+static int call_cancel(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
+{
+        const char *reason = cli_value(cli, "reason");
+
+        return plexus_cancel(cli->px, jobs->ids, jobs->count, reason != NULL ? reason : "",
+                             cli_has(cli, "force"), answers);
+}
+
+int verb_cancel(struct cli *cli)
+{
+        return change_jobs(cli, &(struct change){"cancelled", call_cancel, false, 0});
+}
+
+static int call_retry(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
+{
+        return plexus_retry(cli->px, jobs->ids, jobs->count, cli_has(cli, "force"), answers);
+}
+
+/* --failed narrows the words to jobs that did not end ok. */
+int verb_retry(struct cli *cli)
+{
+        static const char *const failed = "state=failed,timeout,lost,skipped";
+        const char *const *arguments = cli->arguments;
+        const char *narrowed[2] = {failed, NULL};
+
+        if (cli_has(cli, "failed")) {
+                if (cli->arguments_count != 1 || strcmp(arguments[0], "all") != 0)
+                        return cli_fail(cli, CLI_USAGE, "--failed goes with `all`; name the jobs otherwise");
+                free((void *)(uintptr_t)cli->arguments);
+                cli->arguments = calloc(2, sizeof *cli->arguments);
+                if (cli->arguments == NULL)
+                        return cli_fail(cli, CLI_FAULT, "out of memory");
+                memcpy((void *)(uintptr_t)cli->arguments, narrowed, sizeof narrowed);
+        }
+        return change_jobs(cli, &(struct change){"retried", call_retry, true, 0});
+}
+
+static int call_hold(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
+{
+        return plexus_hold(cli->px, jobs->ids, jobs->count, answers);
+}
+
+int verb_hold(struct cli *cli)
+{
+        return change_jobs(cli, &(struct change){"held", call_hold, false, 0});
+}
+
+static int call_release(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
+{
+        return plexus_release(cli->px, jobs->ids, jobs->count, answers);
+}
+
+int verb_release(struct cli *cli)
+{
+        return change_jobs(cli, &(struct change){"released", call_release, false, 0});
+}
+
+static int call_purge(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
+{
+        return plexus_purge(cli->px, jobs->ids, jobs->count, answers);
+}
+
+int verb_purge(struct cli *cli)
+{
+        return change_jobs(cli, &(struct change){"forgot", call_purge, true, 0});
+}
+
+static int call_priority(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
+{
+        int64_t priority = 0;
+
+        (void)cli_parse_number(cli->arguments[0], -1000, 1000, &priority);
+        return plexus_priority(cli->px, jobs->ids, jobs->count, (int32_t)priority, answers);
+}
+
+int verb_priority(struct cli *cli)
+{
+        int64_t priority;
+
+        if (!cli_parse_number(cli->arguments[0], -1000, 1000, &priority))
+                return cli_fail(cli, CLI_USAGE, "\"%s\" is not a priority from -1000 to 1000",
+                                cli->arguments[0]);
+        return change_jobs(cli, &(struct change){"changed", call_priority, false, 1});
+}
+
+static int call_signal(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
+{
+        return plexus_signal(cli->px, jobs->ids, jobs->count, cli_parse_signal(cli->arguments[0]), answers);
+}
+
+int verb_signal(struct cli *cli)
+{
+        if (cli_parse_signal(cli->arguments[0]) == 0)
+                return cli_fail(cli, CLI_USAGE, "\"%s\" is no signal (like USR1 or 10)", cli->arguments[0]);
+        return change_jobs(cli, &(struct change){"signalled", call_signal, false, 1});
+}
+
+int verb_rename(struct cli *cli)
+{
+        struct job_list jobs = {0};
+        int error;
+        int code = cli_connect(cli);
+
+        if (code == 0)
+                code = select_jobs(cli, cli->arguments, 1, true, &jobs);
+        if (code == 0 && jobs.count != 1)
+                code = cli_fail(cli, CLI_USAGE, "\"%s\" names %zu jobs; rename takes one", cli->arguments[0],
+                                jobs.count);
+        if (code == 0) {
+                error = plexus_rename(cli->px, jobs.ids[0], cli->arguments[1]);
+                if (error != PLEXUS_OK)
+                        code = cli_refused(cli, error, cli->arguments[0]);
+        }
+        job_list_fini(&jobs);
+        return code;
+}
