@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spec.h - from the options of run and submit to a job's specification. Layer: L4 (client/cli). */
+#ifndef CLI_SPEC_H
+#define CLI_SPEC_H
+
+#include "command.h"
+
+#define SPEC_LABELS_MAX 64
+
+/* A specification and the memory it points into. */
+struct spec_words {
+        struct plexus_job_spec spec;
+        struct plexus_pair labels[SPEC_LABELS_MAX];
+        struct plexus_pair *env;
+        size_t env_count;
+        size_t env_capacity;
+        char *input;
+        char *name;
+        char cwd[4096];
+};
+
+/* Fill from the options and the words behind "--" (or the arguments, when there is no "--").
+ * Returns 0, or an exit code after saying what is wrong. Owns: spec_fini(). */
+int spec_from_options(const struct cli *cli, struct spec_words *ret_words);
+void spec_fini(struct spec_words *words);
+/* Print the specification as JSON (--dry-run). */
+void spec_print(const struct spec_words *words);
+/* The command that would submit the same again, for people to copy; key = idempotency key to add. */
+void spec_print_command(FILE *out, const struct cli *cli, const char *key);
+
+#endif
