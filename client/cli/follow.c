@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* follow.c - see follow.h. Layer: L4 (client/cli). Source: INTERFACES 3, run-and-see. */
+#include "follow.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "output.h"
+
+#define POLL_MS 200        /* how soon a signal is noticed */
+#define STATUS_MS 1000     /* between looks at why a job waits */
+#define TWICE_MS 2000      /* Ctrl-C twice within this time cancels */
+
+int exit_of_end(const struct plexus_end *end)
+{
+        switch (end->state) {
+        case PLEXUS_JOB_OK:
+                return CLI_DONE;
+        case PLEXUS_TIMEOUT:
+                return CLI_TIME_LIMIT;
+        case PLEXUS_JOB_CANCELLED:
+                return CLI_DETACHED;
+        case PLEXUS_FAILED:
+                if (end->signal > 0)
+                        return 128 + end->signal;
+                if (end->exit_code > 0)
+                        return end->exit_code;
+                return CLI_FAULT;
+        default:
+                return CLI_FAULT;
+        }
+}
+
+void say_end(const struct cli *cli, const struct plexus_end *end)
+{
+        if (end->state == PLEXUS_JOB_OK || cli->quiet)
+                return;
+        if (end->state == PLEXUS_FAILED && end->exit_code > 0 && end->exit_code < 126)
+                return;
+        fprintf(stderr, "plexus %s: job %" PRIu64 " %s: %s\n", cli->command->name, end->job,
+                plexus_state_name(end->state), end->reason);
+}
+
+/* ---- signals ------------------------------------------------------------------------------------------------ */
+
+static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t stops;
+static volatile sig_atomic_t endings;
+
+static void note_signal(int signal)
+{
+        if (signal == SIGINT)
+                interrupts++;
+        else if (signal == SIGTSTP)
+                stops++;
+        else
+                endings++;
+}
+
+static void catch_signals(bool on)
+{
+        static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+        struct sigaction action = {.sa_handler = on ? note_signal : SIG_DFL};
+
+        for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+                sigaction(signals[i], &action, NULL);
+}
+
+static void catch_stop(bool on)
+{
+        struct sigaction action = {.sa_handler = on ? note_signal : SIG_DFL};
+
+        sigaction(SIGTSTP, &action, NULL);
+}
+
+static int64_t now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- the view ------------------------------------------------------------------------------------------------ */
+
+struct view {
+        struct cli *cli;
+        uint64_t job;
+        bool kill_on_exit;
+        bool status_line;   /* a status line stands on the terminal */
+        bool status_wanted; /* standard error is a terminal and nothing was printed yet */
+        int64_t started_ms;
+        int64_t status_ms;    /* of the last look */
+        int64_t interrupt_ms; /* of the last Ctrl-C */
+        int interrupts_seen;
+        uint32_t attempt;
+};
+
+static void clear_status(struct view *view)
+{
+        if (view->status_line)
+                fputs("\r\033[K", stderr);
+        view->status_line = false;
+}
+
+/* "job 1042 · waiting: 0 of 2 nodes have 4 free cpus · 0:03" */
+static void show_status(struct view *view)
+{
+        struct plexus_shown shown;
+        char elapsed[32];
+
+        if (!view->status_wanted || now_ms() - view->status_ms < STATUS_MS)
+                return;
+        view->status_ms = now_ms();
+        if (view->status_ms - view->started_ms < STATUS_MS)
+                return;
+        if (plexus_show(view->cli->px, view->job, &shown) != PLEXUS_OK)
+                return;
+        clear_status(view);
+        output_duration((uint64_t)(view->status_ms - view->started_ms), elapsed, sizeof elapsed);
+        fprintf(stderr, "job %" PRIu64 " · %s: %s · %s", view->job, shown.job.state_name, shown.job.reason,
+                elapsed);
+        fflush(stderr);
+        view->status_line = true;
+        plexus_shown_fini(&shown);
+}
+
+static void print_bytes(struct view *view, const struct plexus_log_item *item)
+{
+        int fd = item->kind == PLEXUS_LOG_OUT ? STDOUT_FILENO : STDERR_FILENO;
+        size_t done = 0;
+
+        clear_status(view);
+        view->status_wanted = false;
+        while (done < item->length) {
+                ssize_t wrote = write(fd, item->bytes + done, item->length - done);
+
+                if (wrote < 0 && errno == EINTR)
+                        continue;
+                if (wrote < 0)
+                        break; /* nobody reads: the job goes on */
+                done += (size_t)wrote;
+        }
+}
+
+static void take_item(struct view *view, const struct plexus_log_item *item)
+{
+        switch (item->kind) {
+        case PLEXUS_LOG_OUT:
+        case PLEXUS_LOG_ERR:
+                print_bytes(view, item);
+                break;
+        case PLEXUS_LOG_DROPPED:
+                clear_status(view);
+                fprintf(stderr, "plexus %s: job %" PRIu64 " %" PRIu64 " bytes of %s dropped here: above its log limit\n",
+                        view->cli->command->name, view->job, item->dropped_bytes,
+                        item->stream == 1 ? "stdout" : "stderr");
+                break;
+        case PLEXUS_LOG_ATTEMPT:
+                if (view->attempt != 0 && item->attempt != view->attempt) {
+                        clear_status(view);
+                        fprintf(stderr, "plexus %s: job %" PRIu64 " attempt %u begins on %s\n",
+                                view->cli->command->name, view->job, item->attempt, item->text);
+                }
+                view->attempt = item->attempt;
+                break;
+        default:
+                break;
+        }
+}
+
+/* What the user's signals ask for: 0 nothing, 1 leave. */
+static bool heed_signals(struct view *view)
+{
+        if (endings > 0) {
+                if (view->kill_on_exit)
+                        (void)plexus_cancel(view->cli->px, &view->job, 1, "plexus run ended", false, NULL);
+                return true;
+        }
+        if (stops > 0) {
+                clear_status(view);
+                fprintf(stderr, "\nplexus run: left job %" PRIu64 " running; plexus logs -f %" PRIu64 "\n",
+                        view->job, view->job);
+                return true;
+        }
+        if (interrupts == view->interrupts_seen)
+                return false;
+        view->interrupts_seen = interrupts;
+        clear_status(view);
+        if (view->interrupt_ms != 0 && now_ms() - view->interrupt_ms < TWICE_MS) {
+                fprintf(stderr, "\nplexus run: cancelling job %" PRIu64 "\n", view->job);
+                (void)plexus_cancel(view->cli->px, &view->job, 1, "Ctrl-C", false, NULL);
+        } else {
+                fprintf(stderr, "\nplexus run: Ctrl-C again within 2 s cancels job %" PRIu64
+                                "; Ctrl-Z leaves it running\n",
+                        view->job);
+                catch_stop(true);
+        }
+        view->interrupt_ms = now_ms();
+        return false;
+}
+
+static enum follow_result follow_stream(struct view *view, plexus_stream *stream, int *ret_code)
+{
+        for (;;) {
+                struct plexus_log_item item;
+                int error = plexus_log_next(stream, POLL_MS, &item);
+
+                if (heed_signals(view))
+                        return FOLLOW_DETACHED;
+                if (error == PLEXUS_TIMED_OUT) {
+                        show_status(view);
+                        continue;
+                }
+                if (error != PLEXUS_OK) {
+                        clear_status(view);
+                        *ret_code = cli_refused(view->cli, error, "output");
+                        return FOLLOW_REFUSED;
+                }
+                take_item(view, &item);
+                if (item.kind == PLEXUS_LOG_END) {
+                        clear_status(view);
+                        if (item.log_pending_bytes > 0)
+                                fprintf(stderr, "plexus %s: job %" PRIu64 " %" PRIu64
+                                                " bytes of output are still on its node\n",
+                                        view->cli->command->name, view->job, item.log_pending_bytes);
+                        return FOLLOW_ENDED;
+                }
+        }
+}
+
+enum follow_result follow_job(struct cli *cli, uint64_t job, bool signals, bool kill_on_exit, int *ret_code)
+{
+        struct view view = {
+                .cli = cli,
+                .job = job,
+                .kill_on_exit = kill_on_exit,
+                .status_wanted = isatty(STDERR_FILENO) && !cli->quiet,
+                .started_ms = now_ms(),
+        };
+        struct plexus_log_options options = {.follow = true};
+        plexus_stream *stream;
+        enum follow_result result;
+        int error = plexus_logs(cli->px, job, &options, &stream);
+
+        if (error != PLEXUS_OK) {
+                *ret_code = cli_refused(cli, error, "output");
+                return FOLLOW_REFUSED;
+        }
+        if (signals)
+                catch_signals(true);
+        result = follow_stream(&view, stream, ret_code);
+        if (signals) {
+                catch_signals(false);
+                catch_stop(false);
+        }
+        plexus_stream_close(stream);
+        return result;
+}
