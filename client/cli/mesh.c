@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mesh.c - where a private mesh lives and what it remembers of itself. Layer: L4 (client/cli). */
+#include "mesh.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SOCKET_PATH_MAX 90 /* RUNDIR/events must fit into sun_path */
+
+bool mesh_default_dir(char *ret_dir, size_t room)
+{
+        const char *state = getenv("XDG_STATE_HOME");
+        const char *home = getenv("HOME");
+
+        if (state != NULL && *state == '/')
+                return (size_t)snprintf(ret_dir, room, "%s/plexus/up", state) < room;
+        if (home == NULL || *home != '/')
+                return false;
+        return (size_t)snprintf(ret_dir, room, "%s/.local/state/plexus/up", home) < room;
+}
+
+/* A short name for a long directory (FNV-1a; only to tell directories apart). */
+static uint64_t hash_of(const char *text)
+{
+        uint64_t hash = UINT64_C(14695981039346656037);
+
+        for (; *text != '\0'; text++)
+                hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+        return hash;
+}
+
+int mesh_choose_run(struct mesh *mesh)
+{
+        const char *runtime = getenv("XDG_RUNTIME_DIR");
+        struct stat status;
+
+        if (strlen(mesh->dir) + sizeof "/run/events" < SOCKET_PATH_MAX) {
+                snprintf(mesh->run, sizeof mesh->run, "%s/run", mesh->dir);
+        } else {
+                if (runtime == NULL || *runtime != '/' || strlen(runtime) > 50)
+                        runtime = "/tmp";
+                snprintf(mesh->run, sizeof mesh->run, "%s/plexus-%u-%08" PRIx32, runtime,
+                         (unsigned)geteuid(), (uint32_t)hash_of(mesh->dir));
+        }
+        if (mkdir(mesh->run, 0700) != 0 && errno != EEXIST)
+                return -errno;
+        /* Somebody else's directory, or a link to one, is no place for sockets. */
+        if (lstat(mesh->run, &status) != 0)
+                return -errno;
+        if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0)
+                return -EPERM;
+        return 0;
+}
+
+uint64_t mesh_process_start(pid_t pid)
+{
+        char path[64];
+        char text[1024];
+        const char *at;
+        size_t length;
+        FILE *file;
+
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+        file = fopen(path, "re");
+        if (file == NULL)
+                return 0;
+        length = fread(text, 1, sizeof text - 1, file);
+        fclose(file);
+        text[length] = '\0';
+        /* Field 22 (proc(5)); the name in parentheses may contain blanks. A zombie is no process. */
+        at = strrchr(text, ')');
+        if (at == NULL || at[1] != ' ' || at[2] == 'Z')
+                return 0;
+        for (int field = 2; field < 22 && at != NULL; field++)
+                at = strchr(at + 1, ' ');
+        return at == NULL ? 0 : strtoull(at + 1, NULL, 10);
+}
+
+bool mesh_process_alive(pid_t pid, uint64_t start)
+{
+        return pid > 0 && start > 0 && mesh_process_start(pid) == start;
+}
+
+/* ---- the state file ------------------------------------------------------------------------------------- */
+
+static void take_process(struct mesh *mesh, const char *name, pid_t pid, uint64_t start)
+{
+        if (strcmp(name, "supervisor") == 0) {
+                mesh->supervisor = pid;
+                mesh->supervisor_start = start;
+                return;
+        }
+        for (size_t i = 0; i <= mesh->nodes_count && i <= MESH_NODES_MAX; i++) {
+                struct mesh_process *process = &mesh->processes[i];
+
+                if (strcmp(process->name, name) != 0)
+                        continue;
+                process->pid = pid;
+                process->start = start;
+        }
+}
+
+static void name_processes(struct mesh *mesh)
+{
+        snprintf(mesh->processes[0].name, sizeof mesh->processes[0].name, "broker");
+        for (size_t i = 1; i <= mesh->nodes_count; i++)
+                snprintf(mesh->processes[i].name, sizeof mesh->processes[i].name, "node%zu", i);
+        for (size_t i = 0; i <= MESH_NODES_MAX; i++)
+                mesh->processes[i].pid_fd = -1;
+}
+
+static void take_line(struct mesh *mesh, const char *line)
+{
+        char name[32];
+        unsigned long long start;
+        int pid;
+        size_t count;
+
+        if (sscanf(line, "nodes %zu", &count) == 1 && count <= MESH_NODES_MAX) {
+                mesh->nodes_count = count;
+                name_processes(mesh);
+        } else if (sscanf(line, "process %31s %d %llu", name, &pid, &start) == 3) {
+                take_process(mesh, name, pid, start);
+        } else if (strncmp(line, "run ", 4) == 0) {
+                snprintf(mesh->run, sizeof mesh->run, "%s", line + 4);
+        } else if (strncmp(line, "context ", 8) == 0) {
+                snprintf(mesh->context, sizeof mesh->context, "%.63s", line + 8);
+        } else if (strncmp(line, "temp ", 5) == 0) {
+                mesh->temp = line[5] == '1';
+        }
+}
+
+int mesh_load(const char *dir, struct mesh *ret_mesh)
+{
+        char path[MESH_PATH_MAX + 8];
+        char line[MESH_PATH_MAX + 64];
+        FILE *file;
+
+        memset(ret_mesh, 0, sizeof *ret_mesh);
+        snprintf(ret_mesh->dir, sizeof ret_mesh->dir, "%s", dir);
+        snprintf(path, sizeof path, "%s/mesh", dir);
+        file = fopen(path, "re");
+        if (file == NULL)
+                return -errno;
+        while (fgets(line, sizeof line, file) != NULL) {
+                line[strcspn(line, "\n")] = '\0';
+                take_line(ret_mesh, line);
+        }
+        fclose(file);
+        return 0;
+}
+
+int mesh_save(const struct mesh *mesh)
+{
+        char path[MESH_PATH_MAX + 16];
+        char temporary[MESH_PATH_MAX + 16];
+        FILE *file;
+        int fd;
+
+        snprintf(path, sizeof path, "%s/mesh", mesh->dir);
+        snprintf(temporary, sizeof temporary, "%s/mesh.new", mesh->dir);
+        fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        file = fd < 0 ? NULL : fdopen(fd, "w");
+        if (file == NULL)
+                return -errno;
+        fprintf(file, "nodes %zu\nrun %s\ncontext %s\ntemp %d\n", mesh->nodes_count, mesh->run,
+                mesh->context, mesh->temp);
+        fprintf(file, "process supervisor %d %" PRIu64 "\n", (int)mesh->supervisor, mesh->supervisor_start);
+        for (size_t i = 0; i <= mesh->nodes_count; i++)
+                if (mesh->processes[i].pid > 0)
+                        fprintf(file, "process %s %d %" PRIu64 "\n", mesh->processes[i].name,
+                                (int)mesh->processes[i].pid, mesh->processes[i].start);
+        if (fclose(file) != 0 || rename(temporary, path) != 0)
+                return -errno;
+        return 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mesh.h - a private mesh on this machine: where it lives, its processes, the supervisor.
+ * Layer: L4 (client/cli).
+ *
+ * State file DIR/mesh: one line "KEY VALUE..." each:
+ *   run RUNDIR              local sockets
+ *   nodes N
+ *   temp 1                  the directory goes when the mesh is taken down
+ *   process NAME PID START  supervisor, broker, node1, ...; START is the process's start time in clock
+ *                           ticks after boot, so that a reused number is noticed */
+#ifndef CLI_MESH_H
+#define CLI_MESH_H
+
+#include <sys/types.h>
+
+#include "command.h"
+
+#define MESH_NODES_MAX 64
+#define MESH_PATH_MAX 512
+
+struct mesh_process {
+        char name[32]; /* "broker", "node1", ... */
+        pid_t pid;     /* 0 = not running */
+        uint64_t start;
+        int pid_fd;    /* -1 = none; supervisor only */
+        int64_t restarts_ms[5]; /* when it was restarted, newest first; supervisor only */
+};
+
+struct mesh {
+        char dir[MESH_PATH_MAX];
+        char run[MESH_PATH_MAX];
+        char context[64];
+        char listen[256];   /* host for TCP; empty = local sockets only */
+        char cpus[16];      /* of each node; empty = the machine's, shared */
+        char lease_ms[24];  /* empty = the default */
+        size_t nodes_count;
+        bool temp;
+        pid_t supervisor;
+        uint64_t supervisor_start;
+        struct mesh_process processes[1 + MESH_NODES_MAX]; /* broker, then nodes */
+};
+
+/* Default directory: $XDG_STATE_HOME/plexus/up or ~/.local/state/plexus/up. false = no home. */
+bool mesh_default_dir(char *ret_dir, size_t room);
+/* Choose the directory of the sockets: DIR/run, or a short private one when that path is too long. */
+int mesh_choose_run(struct mesh *mesh);
+int mesh_load(const char *dir, struct mesh *ret_mesh); /* 0, or -ENOENT, -EIO */
+int mesh_save(const struct mesh *mesh);
+
+/* Is this process alive, and still the same? */
+bool mesh_process_alive(pid_t pid, uint64_t start);
+uint64_t mesh_process_start(pid_t pid); /* 0 = there is none */
+
+/* Supervise until SIGTERM or SIGINT: start what isn't running (or adopt what is), restart what dies, at
+ * most five times in a minute. Writes one line to ready_fd when all is up, or why not. Returns an exit
+ * code. log_fd takes what the processes print. */
+int mesh_supervise(struct mesh *mesh, int ready_fd, int log_fd);
+
+/* Path of a program of ours: $PLEXUS_LIBEXEC, libexec, or the build folder. false = not found. */
+bool program_find(const char *name, char *ret_path, size_t room);
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* supervise.c - keep the processes of a private mesh running. Layer: L4 (client/cli).
+ * Processes are watched through pid descriptors, so those that an earlier supervisor started are adopted
+ * as they are; none of them dies because the supervisor did. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mesh.h"
+
+#define READY_MS 20000
+#define STOP_MS 15000
+#define RESTARTS_MAX 5
+#define RESTARTS_WITHIN_MS 60000
+
+extern char **environ;
+
+static int64_t now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void say(int fd, const char *text)
+{
+        ssize_t ignored = write(fd, text, strlen(text));
+
+        (void)ignored;
+}
+
+/* ---- starting ----------------------------------------------------------------------------------------------- */
+
+/* Wait for a line on fd; false when the process closed it or the time is over. */
+static bool wait_ready(int fd, char *ret_line, size_t room)
+{
+        int64_t deadline = now_ms() + READY_MS;
+        size_t length = 0;
+
+        while (length + 1 < room) {
+                struct pollfd item = {.fd = fd, .events = POLLIN};
+                int64_t left = deadline - now_ms();
+                ssize_t got;
+
+                if (left <= 0 || (poll(&item, 1, (int)left) < 0 && errno != EINTR))
+                        return false;
+                if ((item.revents & (POLLIN | POLLHUP)) == 0)
+                        continue;
+                got = read(fd, ret_line + length, room - 1 - length);
+                if (got <= 0)
+                        return false;
+                length += (size_t)got;
+                ret_line[length] = '\0';
+                if (strchr(ret_line, '\n') != NULL)
+                        return true;
+        }
+        return false;
+}
+
+/* The words of the command line of a process. */
+static size_t arguments_of(const struct mesh *mesh, size_t index, const char *program, const char *fd,
+                           char room[4][MESH_PATH_MAX + 64], const char *ret_words[24])
+{
+        const char *name = mesh->processes[index].name;
+        size_t count = 0;
+
+        ret_words[count++] = program;
+        ret_words[count++] = "--dir";
+        if (index == 0) {
+                snprintf(room[0], sizeof room[0], "%s/broker", mesh->dir);
+                ret_words[count++] = room[0];
+                ret_words[count++] = "--run";
+                ret_words[count++] = mesh->run;
+                if (mesh->listen[0] != '\0') {
+                        ret_words[count++] = "--listen";
+                        ret_words[count++] = mesh->listen;
+                }
+                if (mesh->lease_ms[0] != '\0') {
+                        ret_words[count++] = "--lease-ms";
+                        ret_words[count++] = mesh->lease_ms;
+                }
+        } else {
+                snprintf(room[0], sizeof room[0], "%s/%s", mesh->dir, name);
+                snprintf(room[1], sizeof room[1], "local:%s", mesh->run);
+                ret_words[count++] = room[0];
+                ret_words[count++] = "--name";
+                ret_words[count++] = name;
+                ret_words[count++] = "--url";
+                ret_words[count++] = room[1];
+                ret_words[count++] = "--accounts";
+                ret_words[count++] = "self";
+                ret_words[count++] = "--cpus";
+                ret_words[count++] = mesh->cpus;
+        }
+        ret_words[count++] = "--ready-fd";
+        ret_words[count++] = fd;
+        ret_words[count] = NULL;
+        return count;
+}
+
+static int make_dir(const char *path)
+{
+        return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+/* Spawn with standard streams to the log, the write end of a pipe as --ready-fd, own session. */
+static int spawn(struct mesh *mesh, size_t index, int log_fd, int *ret_ready_fd)
+{
+        struct mesh_process *process = &mesh->processes[index];
+        char room[4][MESH_PATH_MAX + 64];
+        char program[MESH_PATH_MAX];
+        const char *words[24];
+        posix_spawn_file_actions_t actions;
+        posix_spawnattr_t attributes;
+        sigset_t none;
+        int ends[2];
+        int error;
+
+        if (!program_find(index == 0 ? "plexus-broker" : "plexus-node", program, sizeof program))
+                return -ENOENT;
+        if (pipe2(ends, O_CLOEXEC) != 0)
+                return -errno;
+        arguments_of(mesh, index, program, "3", room, words);
+        error = -make_dir(room[0]);
+        sigemptyset(&none);
+        posix_spawn_file_actions_init(&actions);
+        posix_spawnattr_init(&attributes);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+        posix_spawn_file_actions_adddup2(&actions, log_fd, 1);
+        posix_spawn_file_actions_adddup2(&actions, log_fd, 2);
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
+        if (error == 0)
+                error = posix_spawn(&process->pid, program, &actions, &attributes,
+                                    (char *const *)(uintptr_t)words, environ);
+        posix_spawn_file_actions_destroy(&actions);
+        posix_spawnattr_destroy(&attributes);
+        close(ends[1]);
+        if (error != 0) {
+                process->pid = 0;
+                close(ends[0]);
+                return -error;
+        }
+        *ret_ready_fd = ends[0];
+        return 0;
+}
+
+static void watch(struct mesh_process *process)
+{
+        process->start = mesh_process_start(process->pid);
+        process->pid_fd = pidfd_open(process->pid, 0);
+}
+
+/* Start one process and wait until it says that it is ready. */
+static int start(struct mesh *mesh, size_t index, int log_fd)
+{
+        char line[512] = "";
+        int ready_fd;
+        int result = spawn(mesh, index, log_fd, &ready_fd);
+
+        if (result != 0)
+                return result;
+        watch(&mesh->processes[index]);
+        result = wait_ready(ready_fd, line, sizeof line) ? 0 : -ETIMEDOUT;
+        close(ready_fd);
+        return result;
+}
+
+static bool adopt(struct mesh_process *process)
+{
+        if (!mesh_process_alive(process->pid, process->start))
+                return false;
+        process->pid_fd = pidfd_open(process->pid, 0);
+        return process->pid_fd >= 0;
+}
+
+/* ---- dying --------------------------------------------------------------------------------------------------- */
+
+/* May it be restarted once more? */
+static bool restart_allowed(struct mesh_process *process)
+{
+        int64_t now = now_ms();
+
+        if (process->restarts_ms[RESTARTS_MAX - 1] != 0 &&
+            now - process->restarts_ms[RESTARTS_MAX - 1] < RESTARTS_WITHIN_MS)
+                return false;
+        memmove(process->restarts_ms + 1, process->restarts_ms,
+                (RESTARTS_MAX - 1) * sizeof process->restarts_ms[0]);
+        process->restarts_ms[0] = now;
+        return true;
+}
+
+static void forget(struct mesh_process *process, char *ret_how, size_t room)
+{
+        int status = 0;
+
+        snprintf(ret_how, room, "is gone");
+        if (waitpid(process->pid, &status, WNOHANG) == process->pid) {
+                if (WIFSIGNALED(status))
+                        snprintf(ret_how, room, "was killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
+                else
+                        snprintf(ret_how, room, "ended with code %d", WEXITSTATUS(status));
+        }
+        close(process->pid_fd);
+        process->pid_fd = -1;
+        process->pid = 0;
+        process->start = 0;
+}
+
+/* A process died: start it again, or say why not. */
+static void revive(struct mesh *mesh, size_t index, int log_fd)
+{
+        struct mesh_process *process = &mesh->processes[index];
+        char how[64];
+
+        forget(process, how, sizeof how);
+        if (!restart_allowed(process)) {
+                dprintf(log_fd, "plexus up: %s %s, %d times within a minute; it stays down. "
+                                "`plexus down` and `plexus up` try anew\n",
+                        process->name, how, RESTARTS_MAX + 1);
+                return;
+        }
+        dprintf(log_fd, "plexus up: %s %s; starting it again\n", process->name, how);
+        if (start(mesh, index, log_fd) != 0)
+                dprintf(log_fd, "plexus up: %s did not become ready\n", process->name);
+}
+
+/* TERM, then wait; KILL what does not leave. */
+static void stop(struct mesh_process *process)
+{
+        struct pollfd item = {.fd = process->pid_fd, .events = POLLIN};
+        int64_t deadline = now_ms() + STOP_MS;
+        char how[64];
+
+        if (process->pid_fd < 0)
+                return;
+        (void)pidfd_send_signal(process->pid_fd, SIGTERM, NULL, 0);
+        while (now_ms() < deadline && poll(&item, 1, (int)(deadline - now_ms())) <= 0)
+                if (errno != EINTR)
+                        break;
+        if ((item.revents & POLLIN) == 0)
+                (void)pidfd_send_signal(process->pid_fd, SIGKILL, NULL, 0);
+        forget(process, how, sizeof how);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+
+static int start_all(struct mesh *mesh, int ready_fd, int log_fd)
+{
+        char text[MESH_PATH_MAX + 128];
+
+        for (size_t i = 0; i <= mesh->nodes_count; i++) {
+                struct mesh_process *process = &mesh->processes[i];
+                int result = adopt(process) ? 0 : start(mesh, i, log_fd);
+
+                if (result != 0) {
+                        snprintf(text, sizeof text, "FAILED %s did not start: %s; see %s/up.log\n",
+                                 process->name, result == -ETIMEDOUT ? "it ended or was not ready in time"
+                                                                      : strerror(-result), mesh->dir);
+                        say(ready_fd, text);
+                        return result;
+                }
+        }
+        return 0;
+}
+
+static int signals_fd(void)
+{
+        sigset_t signals;
+
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        sigprocmask(SIG_BLOCK, &signals, NULL);
+        return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+static void watch_all(struct mesh *mesh, int signal_fd, int log_fd)
+{
+        struct pollfd items[2 + MESH_NODES_MAX];
+
+        for (;;) {
+                bool changed = false;
+
+                items[0] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
+                for (size_t i = 0; i <= mesh->nodes_count; i++)
+                        items[1 + i] = (struct pollfd){.fd = mesh->processes[i].pid_fd, .events = POLLIN};
+                if (poll(items, 2 + mesh->nodes_count, -1) < 0)
+                        continue;
+                if (items[0].revents != 0)
+                        return;
+                for (size_t i = 0; i <= mesh->nodes_count; i++) {
+                        if (items[1 + i].revents == 0)
+                                continue;
+                        revive(mesh, i, log_fd);
+                        changed = true;
+                }
+                if (changed)
+                        (void)mesh_save(mesh);
+        }
+}
+
+int mesh_supervise(struct mesh *mesh, int ready_fd, int log_fd)
+{
+        int signal_fd = signals_fd();
+        int code = CLI_DONE;
+
+        mesh->supervisor = getpid();
+        mesh->supervisor_start = mesh_process_start(getpid());
+        if (start_all(mesh, ready_fd, log_fd) == 0 && mesh_save(mesh) == 0) {
+                say(ready_fd, "READY\n");
+                watch_all(mesh, signal_fd, log_fd);
+        } else {
+                code = CLI_FAULT;
+        }
+        /* Nodes first: their last words still find a broker. */
+        for (size_t i = mesh->nodes_count + 1; i-- > 0;)
+                stop(&mesh->processes[i]);
+        mesh->supervisor = 0;
+        mesh->supervisor_start = 0;
+        (void)mesh_save(mesh);
+        close(signal_fd);
+        return code;
+}
