@@ -15,6 +15,8 @@ struct change {
         int (*call)(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers);
         bool ended; /* words like `all` look at ended jobs too */
         size_t skip; /* arguments before the selectors */
+        const char *narrow; /* a filter that all must pass; NULL = none */
+        bool until_gone; /* wait until what was changed has ended */
 };
 
 /* ---- columns -------------------------------------------------------------------------------------------- */
@@ -102,7 +104,7 @@ static int change_jobs(struct cli *cli, const struct change *change)
 
         if (code == 0)
                 code = select_jobs(cli, cli->arguments + change->skip, cli->arguments_count - change->skip,
-                                   change->ended, &jobs);
+                                   change->ended, change->narrow, &jobs);
         if (code == 0) {
                 answers = calloc(jobs.count, sizeof *answers);
                 if (answers == NULL)
@@ -113,8 +115,7 @@ static int change_jobs(struct cli *cli, const struct change *change)
                 if (error != PLEXUS_OK && answers[0].job == 0)
                         code = cli_refused(cli, error, "");
         }
-        if (code == 0 && change->call != NULL && strcmp(cli->command->name, "cancel") == 0 &&
-            !cli_has(cli, "no-wait"))
+        if (code == 0 && change->until_gone)
                 code = wait_gone(cli, answers, jobs.count);
         if (code == 0 && cli_has(cli, "output"))
                 code = output_rows(cli, &change_kind, answers, jobs.count, NULL);
@@ -139,7 +140,9 @@ static int call_cancel(struct cli *cli, const struct job_list *jobs, struct plex
 
 int verb_cancel(struct cli *cli)
 {
-        return change_jobs(cli, &(struct change){"cancelled", call_cancel, false, 0});
+        return change_jobs(cli, &(struct change){.past = "cancelled",
+                                                 .call = call_cancel,
+                                                 .until_gone = !cli_has(cli, "no-wait")});
 }
 
 static int call_retry(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
@@ -147,23 +150,12 @@ static int call_retry(struct cli *cli, const struct job_list *jobs, struct plexu
         return plexus_retry(cli->px, jobs->ids, jobs->count, cli_has(cli, "force"), answers);
 }
 
-/* --failed narrows the words to jobs that did not end ok. */
 int verb_retry(struct cli *cli)
 {
-        static const char *const failed = "state=failed,timeout,lost,skipped";
-        const char *const *arguments = cli->arguments;
-        const char *narrowed[2] = {failed, NULL};
+        const char *narrow = cli_has(cli, "failed") ? "state=failed,timeout,lost" : NULL;
 
-        if (cli_has(cli, "failed")) {
-                if (cli->arguments_count != 1 || strcmp(arguments[0], "all") != 0)
-                        return cli_fail(cli, CLI_USAGE, "--failed goes with `all`; name the jobs otherwise");
-                free((void *)(uintptr_t)cli->arguments);
-                cli->arguments = calloc(2, sizeof *cli->arguments);
-                if (cli->arguments == NULL)
-                        return cli_fail(cli, CLI_FAULT, "out of memory");
-                memcpy((void *)(uintptr_t)cli->arguments, narrowed, sizeof narrowed);
-        }
-        return change_jobs(cli, &(struct change){"retried", call_retry, true, 0});
+        return change_jobs(
+                cli, &(struct change){.past = "retried", .call = call_retry, .ended = true, .narrow = narrow});
 }
 
 static int call_hold(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
@@ -173,7 +165,7 @@ static int call_hold(struct cli *cli, const struct job_list *jobs, struct plexus
 
 int verb_hold(struct cli *cli)
 {
-        return change_jobs(cli, &(struct change){"held", call_hold, false, 0});
+        return change_jobs(cli, &(struct change){.past = "held", .call = call_hold});
 }
 
 static int call_release(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
@@ -183,7 +175,7 @@ static int call_release(struct cli *cli, const struct job_list *jobs, struct ple
 
 int verb_release(struct cli *cli)
 {
-        return change_jobs(cli, &(struct change){"released", call_release, false, 0});
+        return change_jobs(cli, &(struct change){.past = "released", .call = call_release});
 }
 
 static int call_purge(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
@@ -193,7 +185,7 @@ static int call_purge(struct cli *cli, const struct job_list *jobs, struct plexu
 
 int verb_purge(struct cli *cli)
 {
-        return change_jobs(cli, &(struct change){"forgot", call_purge, true, 0});
+        return change_jobs(cli, &(struct change){.past = "forgot", .call = call_purge, .ended = true});
 }
 
 static int call_priority(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
@@ -211,7 +203,7 @@ int verb_priority(struct cli *cli)
         if (!cli_parse_number(cli->arguments[0], -1000, 1000, &priority))
                 return cli_fail(cli, CLI_USAGE, "\"%s\" is not a priority from -1000 to 1000",
                                 cli->arguments[0]);
-        return change_jobs(cli, &(struct change){"changed", call_priority, false, 1});
+        return change_jobs(cli, &(struct change){.past = "changed", .call = call_priority, .skip = 1});
 }
 
 static int call_signal(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)
@@ -223,7 +215,7 @@ int verb_signal(struct cli *cli)
 {
         if (cli_parse_signal(cli->arguments[0]) == 0)
                 return cli_fail(cli, CLI_USAGE, "\"%s\" is no signal (like USR1 or 10)", cli->arguments[0]);
-        return change_jobs(cli, &(struct change){"signalled", call_signal, false, 1});
+        return change_jobs(cli, &(struct change){.past = "signalled", .call = call_signal, .skip = 1});
 }
 
 int verb_rename(struct cli *cli)
@@ -233,7 +225,7 @@ int verb_rename(struct cli *cli)
         int code = cli_connect(cli);
 
         if (code == 0)
-                code = select_jobs(cli, cli->arguments, 1, true, &jobs);
+                code = select_jobs(cli, cli->arguments, 1, true, NULL, &jobs);
         if (code == 0 && jobs.count != 1)
                 code = cli_fail(cli, CLI_USAGE, "\"%s\" names %zu jobs; rename takes one", cli->arguments[0],
                                 jobs.count);

@@ -26,7 +26,8 @@ enum cli_exit {
 };
 
 /* What completes a word. */
-enum cli_words { CLI_WORDS_NONE, CLI_WORDS_JOBS, CLI_WORDS_NODES, CLI_WORDS_COMMANDS, CLI_WORDS_FILES };
+enum cli_words { CLI_WORDS_NONE, CLI_WORDS_JOBS, CLI_WORDS_NODES, CLI_WORDS_COMMANDS,
+                 CLI_WORDS_PROGRAM /* a program: what follows belongs to it, options too */ };
 
 struct cli_option {
         char letter;       /* 0 = none */
@@ -95,6 +96,8 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 /* The same for a refusal of the library: detail and exit code come from it. */
 int cli_refused(const struct cli *cli, int error, const char *what);
+/* The same for one job of several. */
+int cli_refused_job(const struct cli *cli, int error, uint64_t job);
 /* Connect by --url, --token-file, --context, --timeout; prints why not. Returns 0 or an exit code. */
 int cli_connect(struct cli *cli);
 

@@ -147,44 +147,57 @@ static void print_bytes(struct view *view, const struct plexus_log_item *item)
         }
 }
 
-static void take_item(struct view *view, const struct plexus_log_item *item)
+void say_log_item(const struct cli *cli, uint64_t job, const struct plexus_log_item *item,
+                  uint32_t *attempt)
 {
-        switch (item->kind) {
-        case PLEXUS_LOG_OUT:
-        case PLEXUS_LOG_ERR:
-                print_bytes(view, item);
-                break;
-        case PLEXUS_LOG_DROPPED:
-                clear_status(view);
-                fprintf(stderr, "plexus %s: job %" PRIu64 " %" PRIu64 " bytes of %s dropped here: above its log limit\n",
-                        view->cli->command->name, view->job, item->dropped_bytes,
-                        item->stream == 1 ? "stdout" : "stderr");
-                break;
-        case PLEXUS_LOG_ATTEMPT:
-                if (view->attempt != 0 && item->attempt != view->attempt) {
-                        clear_status(view);
-                        fprintf(stderr, "plexus %s: job %" PRIu64 " attempt %u begins on %s\n",
-                                view->cli->command->name, view->job, item->attempt, item->text);
-                }
-                view->attempt = item->attempt;
-                break;
-        default:
-                break;
-        }
+        const char *verb = cli->command->name;
+
+        if (item->kind == PLEXUS_LOG_DROPPED)
+                fprintf(stderr,
+                        "plexus %s: job %" PRIu64 ": %" PRIu64 " bytes of %s are missing here: above its log "
+                        "limit\n",
+                        verb, job, item->dropped_bytes, item->stream == 1 ? "stdout" : "stderr");
+        if (item->kind == PLEXUS_LOG_END && item->log_pending_bytes > 0)
+                fprintf(stderr, "plexus %s: job %" PRIu64 ": %" PRIu64 " bytes of output are still on its node\n",
+                        verb, job, item->log_pending_bytes);
+        if (item->kind != PLEXUS_LOG_ATTEMPT)
+                return;
+        if (*attempt != 0 && item->attempt != *attempt)
+                fprintf(stderr, "plexus %s: job %" PRIu64 ": attempt %u begins%s%s\n", verb, job, item->attempt,
+                        item->text != NULL && *item->text != '\0' ? " on " : "",
+                        item->text != NULL ? item->text : "");
+        *attempt = item->attempt;
 }
 
-/* What the user's signals ask for: 0 nothing, 1 leave. */
+static void take_item(struct view *view, const struct plexus_log_item *item)
+{
+        if (item->kind == PLEXUS_LOG_OUT || item->kind == PLEXUS_LOG_ERR) {
+                print_bytes(view, item);
+                return;
+        }
+        if (item->kind == PLEXUS_LOG_PROGRESS)
+                return;
+        clear_status(view);
+        say_log_item(view->cli, view->job, item, &view->attempt);
+}
+
+static void say_left(const struct view *view)
+{
+        fprintf(stderr, "plexus %s: job %" PRIu64 " runs on; attach again: plexus logs -f %" PRIu64 "\n",
+                view->cli->command->name, view->job, view->job);
+}
+
+/* What the user's signals ask for; true = leave. */
 static bool heed_signals(struct view *view)
 {
-        if (endings > 0) {
-                if (view->kill_on_exit)
-                        (void)plexus_cancel(view->cli->px, &view->job, 1, "plexus run ended", false, NULL);
-                return true;
-        }
-        if (stops > 0) {
+        if (endings > 0 || stops > 0) {
                 clear_status(view);
-                fprintf(stderr, "\nplexus run: left job %" PRIu64 " running; plexus logs -f %" PRIu64 "\n",
-                        view->job, view->job);
+                if (endings == 0)
+                        fputc('\n', stderr);
+                if (endings > 0 && view->kill_on_exit)
+                        (void)plexus_cancel(view->cli->px, &view->job, 1, "plexus run ended", false, NULL);
+                else
+                        say_left(view);
                 return true;
         }
         if (interrupts == view->interrupts_seen)
@@ -192,12 +205,13 @@ static bool heed_signals(struct view *view)
         view->interrupts_seen = interrupts;
         clear_status(view);
         if (view->interrupt_ms != 0 && now_ms() - view->interrupt_ms < TWICE_MS) {
-                fprintf(stderr, "\nplexus run: cancelling job %" PRIu64 "\n", view->job);
+                fprintf(stderr, "\nplexus %s: cancelling job %" PRIu64 ", waiting for its end\n",
+                        view->cli->command->name, view->job);
                 (void)plexus_cancel(view->cli->px, &view->job, 1, "Ctrl-C", false, NULL);
         } else {
-                fprintf(stderr, "\nplexus run: Ctrl-C again within 2 s cancels job %" PRIu64
+                fprintf(stderr, "\nplexus %s: Ctrl-C again within 2 s cancels job %" PRIu64
                                 "; Ctrl-Z leaves it running\n",
-                        view->job);
+                        view->cli->command->name, view->job);
                 catch_stop(true);
         }
         view->interrupt_ms = now_ms();
@@ -224,10 +238,6 @@ static enum follow_result follow_stream(struct view *view, plexus_stream *stream
                 take_item(view, &item);
                 if (item.kind == PLEXUS_LOG_END) {
                         clear_status(view);
-                        if (item.log_pending_bytes > 0)
-                                fprintf(stderr, "plexus %s: job %" PRIu64 " %" PRIu64
-                                                " bytes of output are still on its node\n",
-                                        view->cli->command->name, view->job, item.log_pending_bytes);
                         return FOLLOW_ENDED;
                 }
         }

@@ -11,6 +11,11 @@ int exit_of_end(const struct plexus_end *end);
 /* One line on standard error for an end that isn't plain success or a plain exit code. */
 void say_end(const struct cli *cli, const struct plexus_end *end);
 
+/* What a log says beside its bytes (truncation, another attempt, what is still on the node), on standard
+ * error. *attempt is the one printed so far, 0 = none yet. */
+void say_log_item(const struct cli *cli, uint64_t job, const struct plexus_log_item *item,
+                  uint32_t *attempt);
+
 enum follow_result {
         FOLLOW_ENDED,    /* the job ended and every byte was printed */
         FOLLOW_DETACHED, /* the user left it running */

@@ -51,18 +51,20 @@ static void end_line(struct lines *lines)
         lines->length = 0;
 }
 
-static void add_byte(struct lines *lines, char byte, bool newline_next, int64_t wall_ms)
+static void add_byte(struct lines *lines, char byte, int64_t wall_ms)
 {
-        if (lines->length == 0)
-                lines->wall_ms = wall_ms;
+        /* \r\n is a line's end; any other \r begins the line anew. */
+        if (lines->returned && byte != '\n')
+                lines->length = 0;
+        lines->returned = false;
         if (byte == '\n') {
                 end_line(lines);
         } else if (byte == '\r') {
-                if (newline_next)
-                        return;
                 end_bar(lines);
-                lines->length = 0;
+                lines->returned = true;
         } else {
+                if (lines->length == 0)
+                        lines->wall_ms = wall_ms;
                 lines->line[lines->length++] = byte;
                 if (lines->length == LINE_BYTES_MAX)
                         end_line(lines);
@@ -72,13 +74,14 @@ static void add_byte(struct lines *lines, char byte, bool newline_next, int64_t 
 void lines_add(struct lines *lines, const uint8_t *bytes, size_t length, int64_t wall_ms)
 {
         for (size_t i = 0; i < length; i++)
-                add_byte(lines, (char)bytes[i], i + 1 < length && bytes[i + 1] == '\n', wall_ms);
+                add_byte(lines, (char)bytes[i], wall_ms);
         fflush(lines->out);
 }
 
 void lines_end(struct lines *lines)
 {
         if (lines->length > 0 || lines->bar_shown)
-                end_line(lines);
+                print_line(lines, lines->prefix[0] != '\0' || lines->timestamps || lines->bar_shown ? "\n" : "");
+        lines->length = 0;
         fflush(lines->out);
 }

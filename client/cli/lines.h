@@ -17,6 +17,7 @@ struct lines {
         char *line;         /* not yet ended */
         size_t length;
         int64_t wall_ms;    /* of the first byte of the line */
+        bool returned;      /* the last byte was \r */
         bool bar_shown;     /* live: a bar stands on the terminal's last line */
 };
 

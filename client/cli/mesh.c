@@ -105,7 +105,7 @@ static void take_process(struct mesh *mesh, const char *name, pid_t pid, uint64_
         }
 }
 
-static void name_processes(struct mesh *mesh)
+void mesh_name_processes(struct mesh *mesh)
 {
         snprintf(mesh->processes[0].name, sizeof mesh->processes[0].name, "broker");
         for (size_t i = 1; i <= mesh->nodes_count; i++)
@@ -123,13 +123,19 @@ static void take_line(struct mesh *mesh, const char *line)
 
         if (sscanf(line, "nodes %zu", &count) == 1 && count <= MESH_NODES_MAX) {
                 mesh->nodes_count = count;
-                name_processes(mesh);
+                mesh_name_processes(mesh);
         } else if (sscanf(line, "process %31s %d %llu", name, &pid, &start) == 3) {
                 take_process(mesh, name, pid, start);
         } else if (strncmp(line, "run ", 4) == 0) {
-                snprintf(mesh->run, sizeof mesh->run, "%s", line + 4);
+                snprintf(mesh->run, sizeof mesh->run, "%.511s", line + 4);
         } else if (strncmp(line, "context ", 8) == 0) {
                 snprintf(mesh->context, sizeof mesh->context, "%.63s", line + 8);
+        } else if (strncmp(line, "listen ", 7) == 0) {
+                snprintf(mesh->listen, sizeof mesh->listen, "%.255s", line + 7);
+        } else if (strncmp(line, "cpus ", 5) == 0) {
+                snprintf(mesh->cpus, sizeof mesh->cpus, "%.15s", line + 5);
+        } else if (strncmp(line, "lease ", 6) == 0) {
+                snprintf(mesh->lease_ms, sizeof mesh->lease_ms, "%.23s", line + 6);
         } else if (strncmp(line, "temp ", 5) == 0) {
                 mesh->temp = line[5] == '1';
         }
@@ -155,21 +161,60 @@ int mesh_load(const char *dir, struct mesh *ret_mesh)
         return 0;
 }
 
+void mesh_dir_of_run(const char *run, char *ret_dir, size_t room)
+{
+        char path[MESH_PATH_MAX + 16];
+        char line[MESH_PATH_MAX];
+        FILE *file;
+
+        snprintf(path, sizeof path, "%.*s/mesh", MESH_PATH_MAX, run);
+        file = fopen(path, "re");
+        if (file == NULL)
+                return;
+        if (fgets(line, sizeof line, file) != NULL && line[0] == '/') {
+                line[strcspn(line, "\n")] = '\0';
+                snprintf(ret_dir, room, "%s", line);
+        }
+        fclose(file);
+}
+
+/* A new file beside the old one, then renamed over it; NULL = errno. */
+static FILE *replace_begin(const char *dir, char *ret_path, char *ret_temporary, size_t room)
+{
+        int fd;
+
+        snprintf(ret_path, room, "%s/mesh", dir);
+        snprintf(ret_temporary, room, "%s/mesh.new", dir);
+        fd = open(ret_temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        return fd < 0 ? NULL : fdopen(fd, "w");
+}
+
+static int save_back_link(const struct mesh *mesh)
+{
+        char path[MESH_PATH_MAX + 16];
+        char temporary[MESH_PATH_MAX + 16];
+        FILE *file = replace_begin(mesh->run, path, temporary, sizeof path);
+
+        if (file == NULL)
+                return -errno;
+        fprintf(file, "%s\n", mesh->dir);
+        return fclose(file) == 0 && rename(temporary, path) == 0 ? 0 : -errno;
+}
+
 int mesh_save(const struct mesh *mesh)
 {
         char path[MESH_PATH_MAX + 16];
         char temporary[MESH_PATH_MAX + 16];
-        FILE *file;
-        int fd;
+        FILE *file = replace_begin(mesh->dir, path, temporary, sizeof path);
 
-        snprintf(path, sizeof path, "%s/mesh", mesh->dir);
-        snprintf(temporary, sizeof temporary, "%s/mesh.new", mesh->dir);
-        fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        file = fd < 0 ? NULL : fdopen(fd, "w");
         if (file == NULL)
                 return -errno;
-        fprintf(file, "nodes %zu\nrun %s\ncontext %s\ntemp %d\n", mesh->nodes_count, mesh->run,
-                mesh->context, mesh->temp);
+        fprintf(file, "nodes %zu\nrun %s\ncontext %s\ntemp %d\ncpus %s\n", mesh->nodes_count, mesh->run,
+                mesh->context, mesh->temp, mesh->cpus);
+        if (mesh->listen[0] != '\0')
+                fprintf(file, "listen %s\n", mesh->listen);
+        if (mesh->lease_ms[0] != '\0')
+                fprintf(file, "lease %s\n", mesh->lease_ms);
         fprintf(file, "process supervisor %d %" PRIu64 "\n", (int)mesh->supervisor, mesh->supervisor_start);
         for (size_t i = 0; i <= mesh->nodes_count; i++)
                 if (mesh->processes[i].pid > 0)
@@ -177,5 +222,5 @@ int mesh_save(const struct mesh *mesh)
                                 (int)mesh->processes[i].pid, mesh->processes[i].start);
         if (fclose(file) != 0 || rename(temporary, path) != 0)
                 return -errno;
-        return 0;
+        return save_back_link(mesh);
 }

@@ -6,8 +6,12 @@
  *   run RUNDIR              local sockets
  *   nodes N
  *   temp 1                  the directory goes when the mesh is taken down
+ *   context NAME            of the user's contexts
+ *   cpus N                  each node offers
+ *   listen HOST, lease MS   where given
  *   process NAME PID START  supervisor, broker, node1, ...; START is the process's start time in clock
- *                           ticks after boot, so that a reused number is noticed */
+ *                           ticks after boot, so that a reused number is noticed
+ * RUNDIR/mesh holds DIR in one line, so that `down` finds it by the context's URL. */
 #ifndef CLI_MESH_H
 #define CLI_MESH_H
 
@@ -44,7 +48,11 @@ struct mesh {
 bool mesh_default_dir(char *ret_dir, size_t room);
 /* Choose the directory of the sockets: DIR/run, or a short private one when that path is too long. */
 int mesh_choose_run(struct mesh *mesh);
+/* Name the broker and the nodes of nodes_count. */
+void mesh_name_processes(struct mesh *mesh);
 int mesh_load(const char *dir, struct mesh *ret_mesh); /* 0, or -ENOENT, -EIO */
+/* The directory whose mesh has its sockets in `run`; ret_dir stays as it is when that isn't known. */
+void mesh_dir_of_run(const char *run, char *ret_dir, size_t room);
 int mesh_save(const struct mesh *mesh);
 
 /* Is this process alive, and still the same? */

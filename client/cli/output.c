@@ -148,48 +148,50 @@ static const char *cell_text(const struct output_column *column, struct output_v
         return "";
 }
 
-static void get_cell(const struct page *page, size_t row, const struct output_column *column,
-                     struct output_value *ret_value)
+static void get_value(const struct output_column *column, const void *row, struct output_value *ret_value)
 {
         *ret_value = (struct output_value){.text = ""};
-        column->get(page->rows + page->order[row] * page->kind->row_bytes, ret_value);
+        column->get(row, ret_value);
         if (column->type == OUTPUT_TIME && ret_value->number <= 0)
                 ret_value->none = true;
         if (column->type == OUTPUT_PERCENT && ret_value->number < 0)
                 ret_value->none = true;
 }
 
-/* ---- formats -------------------------------------------------------------------------------------------------- */
-
-static void print_object(const struct page *page, size_t row, bool with_schema)
+static const void *row_at(const struct page *page, size_t row)
 {
-        bool first = true;
+        return page->rows + page->order[row] * page->kind->row_bytes;
+}
 
-        putchar('{');
-        if (with_schema) {
-                fputs("\"schema\":", stdout);
-                output_json_text(stdout, page->kind->schema);
-                first = false;
-        }
-        for (const struct output_column *column = page->kind->columns; column->name != NULL; column++) {
+static void get_cell(const struct page *page, size_t row, const struct output_column *column,
+                     struct output_value *ret_value)
+{
+        get_value(column, row_at(page, row), ret_value);
+}
+
+void output_fields(FILE *out, const struct output_kind *kind, const void *row)
+{
+        for (const struct output_column *column = kind->columns; column->name != NULL; column++) {
                 struct output_value value;
 
-                get_cell(page, row, column, &value);
-                fputs(first ? "" : ",", stdout);
-                output_json_text(stdout, column->json);
-                putchar(':');
-                json_value(stdout, column, &value);
-                first = false;
+                get_value(column, row, &value);
+                fputs(column == kind->columns ? "" : ",", out);
+                output_json_text(out, column->json);
+                fputc(':', out);
+                json_value(out, column, &value);
         }
-        putchar('}');
 }
+
+/* ---- formats -------------------------------------------------------------------------------------------------- */
 
 static void print_json(const struct page *page)
 {
         printf("{\"schema\":\"%s\",\"%s\":[", page->kind->schema, page->kind->list);
         for (size_t i = 0; i < page->count; i++) {
                 fputs(i > 0 ? ",\n" : "\n", stdout);
-                print_object(page, i, false);
+                putchar('{');
+                output_fields(stdout, page->kind, row_at(page, i));
+                putchar('}');
         }
         fputs(page->count > 0 ? "\n]}\n" : "]}\n", stdout);
 }
@@ -197,8 +199,9 @@ static void print_json(const struct page *page)
 static void print_jsonl(const struct page *page)
 {
         for (size_t i = 0; i < page->count; i++) {
-                print_object(page, i, true);
-                putchar('\n');
+                printf("{\"schema\":\"%s\",", page->kind->schema);
+                output_fields(stdout, page->kind, row_at(page, i));
+                puts("}");
         }
 }
 
@@ -370,6 +373,22 @@ static int sort_rows(const struct cli *cli, struct page *page)
                 return no_column(cli, page->kind, name, strlen(name));
         qsort_r(page->order, page->count, sizeof *page->order, compare_rows, &sorting);
         return 0;
+}
+
+void output_table(const struct cli *cli, const struct output_kind *kind, const void *rows, size_t count)
+{
+        struct page page = {.kind = kind, .rows = rows, .count = count, .header = true};
+
+        page.order = calloc(count + 1, sizeof *page.order);
+        if (page.order == NULL)
+                return;
+        for (size_t i = 0; i < count; i++)
+                page.order[i] = i;
+        for (const struct output_column *column = kind->columns; column->name != NULL; column++)
+                if (!column->wide && !column->hidden)
+                        page.columns[page.columns_count++] = column;
+        print_table(cli, &page);
+        free(page.order);
 }
 
 static void print_page(const struct cli *cli, const struct page *page, enum format format)

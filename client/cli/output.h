@@ -48,6 +48,13 @@ struct output_kind {
 int output_rows(const struct cli *cli, const struct output_kind *kind, const void *rows, size_t count,
                 const char *footer);
 
+/* The fields of one row as JSON, without braces. */
+void output_fields(FILE *out, const struct output_kind *kind, const void *row);
+/* A table of the usual columns, whatever -o says. */
+void output_table(const struct cli *cli, const struct output_kind *kind, const void *rows, size_t count);
+/* A word as a shell takes it, quoted if need be. */
+void output_shell_word(FILE *out, const char *word);
+
 /* Is -o one of the formats for programs? */
 bool output_is_json(const struct cli *cli);
 void output_json_text(FILE *out, const char *text);

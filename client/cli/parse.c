@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* parse.c - from argv to one struct cli, by the table of commands. Layer: L4 (client/cli). */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +126,7 @@ static int give(struct cli *cli, const struct cli_option *option, const char *va
         return 0;
 }
 
-/* --name, --name=value, --name value. */
+/* --name, --name=value, --name value; a value in brackets can only follow "=". */
 static int take_long(struct cli *cli, int argc, char **argv, int *at)
 {
         const char *word = argv[*at] + 2;
@@ -139,7 +140,7 @@ static int take_long(struct cli *cli, int argc, char **argv, int *at)
                         return cli_fail(cli, CLI_USAGE, "--%s takes no value", option->name);
                 return give(cli, option, word + length + 1);
         }
-        if (option->value == NULL)
+        if (option->value == NULL || option->value[0] == '[')
                 return give(cli, option, "");
         if (*at + 1 >= argc)
                 return cli_fail(cli, CLI_USAGE, "--%s needs a value (%s)", option->name, option->value);
@@ -158,7 +159,7 @@ static int take_short(struct cli *cli, int argc, char **argv, int *at)
 
                 if (option == NULL)
                         return unknown_option(cli, argv[*at]);
-                if (option->value == NULL) {
+                if (option->value == NULL || option->value[0] == '[') {
                         code = give(cli, option, "");
                         if (code != 0)
                                 return code;
@@ -177,6 +178,7 @@ static int take_short(struct cli *cli, int argc, char **argv, int *at)
 
 /* ---- words ------------------------------------------------------------------------------------------------ */
 
+/* Do commands of two words begin with this one? "node" is such a noun and a command, too. */
 static bool is_noun(const char *word)
 {
         size_t length = strlen(word);
@@ -202,26 +204,52 @@ static const struct cli_command *command_of(int argc, char **argv, int *ret_used
                 }
         }
         *ret_used = 1;
-        return cli_command_find(argv[1]);
+        command = cli_command_find(argv[1]);
+        /* A word behind a noun is meant as its verb, so "node drian" is a typing error of "drain". */
+        if (command != NULL && argc >= 3 && is_noun(argv[1]) && argv[2][0] != '-')
+                return NULL;
+        return command;
 }
 
-static int unknown_command(const char *word)
+static void print_verbs(FILE *out, const char *noun)
+{
+        size_t length = strlen(noun);
+
+        for (size_t i = 0; i < cli_commands_count; i++)
+                if (strncmp(cli_commands[i].name, noun, length) == 0 && cli_commands[i].name[length] == ' ')
+                        fprintf(out, " %s", cli_commands[i].name + length + 1);
+        fputc('\n', out);
+}
+
+/* "node drian": the nearest of its verbs. */
+static int unknown_verb(const char *noun, const char *verb)
+{
+        struct nearest nearest = {NULL, 3};
+        size_t length = strlen(noun);
+
+        for (size_t i = 0; verb != NULL && i < cli_commands_count; i++)
+                if (strncmp(cli_commands[i].name, noun, length) == 0 && cli_commands[i].name[length] == ' ')
+                        nearest_try(&nearest, verb, cli_commands[i].name + length + 1);
+        if (nearest.name != NULL) {
+                fprintf(stderr, "plexus: there is no command \"%s %s\"; did you mean \"%s %s\"?\n", noun, verb,
+                        noun, nearest.name);
+        } else {
+                fprintf(stderr, "plexus: \"%s\" needs one of these verbs:", noun);
+                print_verbs(stderr, noun);
+        }
+        return CLI_USAGE;
+}
+
+static int unknown_command(const char *word, const char *next)
 {
         const char *near = cli_nearest_command(word);
-        size_t length = strlen(word);
 
-        if (is_noun(word)) {
-                fprintf(stderr, "plexus: \"%s\" needs one of these verbs:", word);
-                for (size_t i = 0; i < cli_commands_count; i++)
-                        if (strncmp(cli_commands[i].name, word, length) == 0 &&
-                            cli_commands[i].name[length] == ' ')
-                                fprintf(stderr, " %s", cli_commands[i].name + length + 1);
-                fputc('\n', stderr);
-        } else if (near != NULL) {
+        if (is_noun(word))
+                return unknown_verb(word, next);
+        if (near != NULL)
                 fprintf(stderr, "plexus: there is no command \"%s\"; did you mean \"%s\"?\n", word, near);
-        } else {
+        else
                 fprintf(stderr, "plexus: there is no command \"%s\"; \"plexus help\" lists them\n", word);
-        }
         return CLI_USAGE;
 }
 
@@ -250,12 +278,16 @@ static int take_words(struct cli *cli, int argc, char **argv, int from, const ch
                         cli->rest = argv + at + 1;
                         break;
                 }
-                if (strncmp(word, "--", 2) == 0)
+                if (strncmp(word, "--", 2) == 0) {
                         code = take_long(cli, argc, argv, &at);
-                else if (word[0] == '-' && word[1] != '\0')
+                } else if (word[0] == '-' && isalpha((unsigned char)word[1])) {
                         code = take_short(cli, argc, argv, &at);
-                else
-                        arguments[cli->arguments_count++] = word;
+                } else if (cli->command->words == CLI_WORDS_PROGRAM) {
+                        cli->rest = argv + at;
+                        break;
+                } else {
+                        arguments[cli->arguments_count++] = word; /* "-" and "-5", too */
+                }
         }
         return code;
 }
@@ -297,6 +329,7 @@ int cli_parse(int argc, char **argv, struct cli *ret_cli)
         int used;
         int code;
 
+        *ret_cli = cli;
         if (argc < 2) {
                 cli_print_commands(stderr);
                 return CLI_USAGE;
@@ -307,7 +340,7 @@ int cli_parse(int argc, char **argv, struct cli *ret_cli)
                 argv[1] = (char *)(uintptr_t)"version";
         cli.command = command_of(argc, argv, &used);
         if (cli.command == NULL)
-                return unknown_command(argv[1]);
+                return unknown_command(argv[1], argc >= 3 ? argv[2] : NULL);
         code = parse_words(&cli, argc, argv, 1 + used);
         if (code != 0) {
                 cli_fini(&cli);
@@ -365,9 +398,17 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...)
 
 int cli_refused(const struct cli *cli, int error, const char *what)
 {
-        const char *detail = cli->px != NULL ? plexus_detail(cli->px) : "";
+        const char *detail = plexus_detail(cli->px);
 
         if (*detail == '\0')
                 detail = plexus_error_text(error);
         return cli_fail(cli, plexus_error_exit(error), "%s%s%s", what, *what != '\0' ? ": " : "", detail);
+}
+
+int cli_refused_job(const struct cli *cli, int error, uint64_t job)
+{
+        char what[32];
+
+        snprintf(what, sizeof what, "%llu", (unsigned long long)job);
+        return cli_refused(cli, error, what);
 }

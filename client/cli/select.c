@@ -287,8 +287,26 @@ static int select_word(struct cli *cli, const char *word, bool ended, struct job
         return code;
 }
 
+/* Keep those of the list that pass the filter word. */
+static int keep_passing(struct cli *cli, const char *narrow, struct job_list *list)
+{
+        struct filter_words words = {0};
+        struct job_list passing = {0};
+        int code = filter_add_word(cli, &words, narrow);
+
+        for (size_t i = 0; i < list->count && code == 0; i++) {
+                words.filter.first = words.filter.last = list->ids[i];
+                words.filter.step = 1;
+                code = select_each(cli, &words.filter, visit_add, &passing);
+        }
+        filter_words_fini(&words);
+        job_list_fini(list);
+        *list = passing;
+        return code;
+}
+
 int select_jobs(struct cli *cli, const char *const *words, size_t count, bool ended,
-                struct job_list *ret_list)
+                const char *narrow, struct job_list *ret_list)
 {
         struct filter_words filters = {0};
         size_t filters_count = 0;
@@ -313,6 +331,8 @@ int select_jobs(struct cli *cli, const char *const *words, size_t count, bool en
         }
         filter_words_fini(&filters);
         job_list_unique(ret_list);
+        if (code == 0 && narrow != NULL)
+                code = keep_passing(cli, narrow, ret_list);
         if (code == 0 && ret_list->count == 0)
                 code = cli_fail(cli, CLI_NO_MATCH, "nothing matches");
         return code;

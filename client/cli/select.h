@@ -32,9 +32,9 @@ void job_list_fini(struct job_list *list);
 
 /* Resolve selectors (1042, 1-10:2, 1,3, last, all, name:X, @K=V, filters) to jobs. Ranges and words
  * are asked of the broker; plain numbers are taken as they are. ended = words like `all` and ranges
- * look at ended jobs too. Returns 0; CLI_NO_MATCH when nothing matches (said); CLI_USAGE; CLI_... */
+ * look at ended jobs too; narrow = a filter word that every job must pass (NULL = none). Returns 0; CLI_NO_MATCH when nothing matches (said); CLI_USAGE; CLI_... */
 int select_jobs(struct cli *cli, const char *const *words, size_t count, bool ended,
-                struct job_list *ret_list);
+                const char *narrow, struct job_list *ret_list);
 /* Call `visit` for every job the filter finds, page by page; false ends. Returns an exit code. */
 int select_each(struct cli *cli, const struct plexus_filter *filter,
                 bool (*visit)(void *context, const struct plexus_job *job), void *context);

@@ -11,9 +11,7 @@
 
 #include "output.h"
 
-#define INPUT_BYTES_MAX (512u * 1024)
-
-extern char **environ;
+#define INPUT_BYTES_MAX (512u * 1024) /* what one submit carries */
 
 /* ---- environment ---------------------------------------------------------------------------------------- */
 
@@ -122,7 +120,7 @@ static int add_input(const struct cli *cli, struct spec_words *words)
 
         if (name == NULL)
                 return 0;
-        if (strcmp(name, "-") == 0)
+        if (*name == '\0' || strcmp(name, "-") == 0)
                 return read_all(cli, STDIN_FILENO, "standard input", words);
         fd = open(name, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
@@ -248,10 +246,7 @@ static int add_command(const struct cli *cli, struct spec_words *words)
 {
         const char *base;
 
-        words->spec.argv = cli->rest[0] != NULL ? (const char *const *)cli->rest : cli->arguments;
-        if (cli->rest[0] != NULL && cli->arguments_count > 0)
-                return cli_fail(cli, CLI_USAGE, "\"%s\" stands before --; put the whole command behind it",
-                                cli->arguments[0]);
+        words->spec.argv = (const char *const *)cli->rest;
         if (words->spec.argv[0] == NULL)
                 return cli_fail(cli, CLI_USAGE, "no command; usage: plexus %s %s", cli->command->name,
                                 cli->command->usage);
@@ -373,17 +368,10 @@ void spec_print(const struct spec_words *words)
                spec->input_bytes, spec->scratch ? "true" : "false", spec->hold ? "true" : "false");
 }
 
-static void print_quoted(FILE *out, const char *word)
+static void print_value(FILE *out, const char *value)
 {
-        if (*word != '\0' && word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                               "0123456789_-./=:,@%+")] == '\0') {
-                fprintf(out, " %s", word);
-                return;
-        }
-        fputs(" '", out);
-        for (; *word != '\0'; word++)
-                fputs(*word == '\'' ? "'\\''" : (char[2]){*word, '\0'}, out);
-        fputc('\'', out);
+        fputc('=', out);
+        output_shell_word(out, value);
 }
 
 void spec_print_command(FILE *out, const struct cli *cli, const char *key)
@@ -391,17 +379,17 @@ void spec_print_command(FILE *out, const struct cli *cli, const char *key)
         fprintf(out, "plexus %s", cli->command->name);
         for (size_t i = 0; i < cli->given_count; i++) {
                 fprintf(out, " --%s", cli->given[i].option->name);
-                if (cli->given[i].option->value != NULL)
-                        print_quoted(out, cli->given[i].value);
+                if (cli->given[i].option->value != NULL && *cli->given[i].value != '\0')
+                        print_value(out, cli->given[i].value);
         }
         if (key != NULL && !cli_has(cli, "idempotency-key")) {
                 fputs(" --idempotency-key", out);
-                print_quoted(out, key);
+                print_value(out, key);
         }
         fputs(" --", out);
-        for (char *const *word = cli->rest; *word != NULL; word++)
-                print_quoted(out, *word);
-        for (size_t i = 0; i < cli->arguments_count; i++)
-                print_quoted(out, cli->arguments[i]);
+        for (char *const *word = cli->rest; *word != NULL; word++) {
+                fputc(' ', out);
+                output_shell_word(out, *word);
+        }
         fputc('\n', out);
 }

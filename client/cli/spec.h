@@ -19,8 +19,7 @@ struct spec_words {
         char cwd[4096];
 };
 
-/* Fill from the options and the words behind "--" (or the arguments, when there is no "--").
- * Returns 0, or an exit code after saying what is wrong. Owns: spec_fini(). */
+/* Fill from the options and the words of the command. Returns 0, or an exit code after saying what is wrong. Owns: spec_fini(). */
 int spec_from_options(const struct cli *cli, struct spec_words *ret_words);
 void spec_fini(struct spec_words *words);
 /* Print the specification as JSON (--dry-run). */

@@ -78,8 +78,9 @@ int verb_run(struct cli *cli)
         if (code == 0)
                 code = submit_one(cli, &words, &job);
         spec_fini(&words);
+        /* Codes of a job and of ours must not be mixed up: beside wrong usage all is 125. */
         if (code != 0)
-                return code == CLI_USAGE || code == CLI_DENIED || code == CLI_UNREACHABLE ? code : CLI_FAULT;
+                return code == CLI_USAGE || code == CLI_DENIED ? code : CLI_FAULT;
         if (cli_has(cli, "detach")) {
                 printf("%" PRIu64 "\n", job);
                 return CLI_DONE;

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -17,14 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "launch.h"
 #include "mesh.h"
 
-#define READY_MS 20000
 #define STOP_MS 15000
 #define RESTARTS_MAX 5
 #define RESTARTS_WITHIN_MS 60000
-
-extern char **environ;
 
 static int64_t now_ms(void)
 {
@@ -43,35 +40,16 @@ static void say(int fd, const char *text)
 
 /* ---- starting ----------------------------------------------------------------------------------------------- */
 
-/* Wait for a line on fd; false when the process closed it or the time is over. */
-static bool wait_ready(int fd, char *ret_line, size_t room)
+static unsigned long long heartbeat_for(const struct mesh *mesh)
 {
-        int64_t deadline = now_ms() + READY_MS;
-        size_t length = 0;
+        unsigned long long fifth = strtoull(mesh->lease_ms, NULL, 10) / 5;
 
-        while (length + 1 < room) {
-                struct pollfd item = {.fd = fd, .events = POLLIN};
-                int64_t left = deadline - now_ms();
-                ssize_t got;
-
-                if (left <= 0 || (poll(&item, 1, (int)left) < 0 && errno != EINTR))
-                        return false;
-                if ((item.revents & (POLLIN | POLLHUP)) == 0)
-                        continue;
-                got = read(fd, ret_line + length, room - 1 - length);
-                if (got <= 0)
-                        return false;
-                length += (size_t)got;
-                ret_line[length] = '\0';
-                if (strchr(ret_line, '\n') != NULL)
-                        return true;
-        }
-        return false;
+        return fifth < 2000 ? fifth : 2000;
 }
 
 /* The words of the command line of a process. */
-static size_t arguments_of(const struct mesh *mesh, size_t index, const char *program, const char *fd,
-                           char room[4][MESH_PATH_MAX + 64], const char *ret_words[24])
+static void arguments_of(const struct mesh *mesh, size_t index, const char *program,
+                         char room[4][MESH_PATH_MAX + 64], const char *ret_words[24])
 {
         const char *name = mesh->processes[index].name;
         size_t count = 0;
@@ -90,6 +68,10 @@ static size_t arguments_of(const struct mesh *mesh, size_t index, const char *pr
                 if (mesh->lease_ms[0] != '\0') {
                         ret_words[count++] = "--lease-ms";
                         ret_words[count++] = mesh->lease_ms;
+                        ret_words[count++] = "--heartbeat-ms";
+                        /* Peers speak several times in a lease. */
+                        snprintf(room[1], sizeof room[1], "%llu", heartbeat_for(mesh));
+                        ret_words[count++] = room[1];
                 }
         } else {
                 snprintf(room[0], sizeof room[0], "%s/%s", mesh->dir, name);
@@ -105,57 +87,24 @@ static size_t arguments_of(const struct mesh *mesh, size_t index, const char *pr
                 ret_words[count++] = mesh->cpus;
         }
         ret_words[count++] = "--ready-fd";
-        ret_words[count++] = fd;
+        ret_words[count++] = LAUNCH_READY_FD;
         ret_words[count] = NULL;
-        return count;
 }
 
-static int make_dir(const char *path)
-{
-        return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
-}
-
-/* Spawn with standard streams to the log, the write end of a pipe as --ready-fd, own session. */
 static int spawn(struct mesh *mesh, size_t index, int log_fd, int *ret_ready_fd)
 {
         struct mesh_process *process = &mesh->processes[index];
         char room[4][MESH_PATH_MAX + 64];
         char program[MESH_PATH_MAX];
         const char *words[24];
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none;
-        int ends[2];
-        int error;
+        int result;
 
+        process->pid = 0;
         if (!program_find(index == 0 ? "plexus-broker" : "plexus-node", program, sizeof program))
                 return -ENOENT;
-        if (pipe2(ends, O_CLOEXEC) != 0)
-                return -errno;
-        arguments_of(mesh, index, program, "3", room, words);
-        error = -make_dir(room[0]);
-        sigemptyset(&none);
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, log_fd, 1);
-        posix_spawn_file_actions_adddup2(&actions, log_fd, 2);
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
-        if (error == 0)
-                error = posix_spawn(&process->pid, program, &actions, &attributes,
-                                    (char *const *)(uintptr_t)words, environ);
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-        close(ends[1]);
-        if (error != 0) {
-                process->pid = 0;
-                close(ends[0]);
-                return -error;
-        }
-        *ret_ready_fd = ends[0];
-        return 0;
+        arguments_of(mesh, index, program, room, words);
+        result = make_dirs(room[0]);
+        return result != 0 ? result : launch(program, words, log_fd, &process->pid, ret_ready_fd);
 }
 
 static void watch(struct mesh_process *process)
@@ -174,9 +123,7 @@ static int start(struct mesh *mesh, size_t index, int log_fd)
         if (result != 0)
                 return result;
         watch(&mesh->processes[index]);
-        result = wait_ready(ready_fd, line, sizeof line) ? 0 : -ETIMEDOUT;
-        close(ready_fd);
-        return result;
+        return launch_ready(ready_fd, line, sizeof line) ? 0 : -ETIMEDOUT;
 }
 
 static bool adopt(struct mesh_process *process)

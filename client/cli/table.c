@@ -50,7 +50,7 @@ static const struct cli_option process_options[] = {
         {0, "scratch", NULL, "run in a fresh directory that is removed afterwards", false},
         {0, "env", "K[=V]", "set K to V, or pass on your K", true},
         {0, "env-all", NULL, "pass on your whole environment", false},
-        {'i', "stdin", "FILE", "standard input from FILE, captured now (- = yours); none by default", false},
+        {'i', "stdin", "[FILE]", "give it your standard input, or FILE, captured now; none by default", false},
         {0, "grace", "TIME", "between SIGTERM and SIGKILL; 10s", false},
         {0, "log-limit", "SIZE", "output kept; 256M", false},
         {0, "as", "ACCOUNT", "run as this account on the node (administrators: root)", false},
@@ -160,14 +160,10 @@ static const struct cli_option down_options[] = {
 };
 
 static const struct cli_option init_options[] = {
-        {0, "dir", "DIR", "broker's state; /var/lib/plexus", false},
+        {0, "dir", "DIR", "broker's state; /var/lib/plexus for root", false},
         {0, "listen", "HOST", "address nodes and users reach; all", false},
-        {0, "no-start", NULL, "make keys and configuration only", false},
-        END_OF_OPTIONS,
-};
-
-static const struct cli_option doctor_options[] = {
-        {0, "from", "NODE", "run the checks on that node", false},
+        {0, "port", "N", "port for commands, the others free; 7539 to 7542 by default", false},
+        {0, "name", "NAME", "of the context; the host's", false},
         END_OF_OPTIONS,
 };
 
@@ -178,14 +174,14 @@ static const struct cli_option doctor_options[] = {
 #define OTHER "Other"
 
 const struct cli_command cli_commands[] = {
-        {"run", "[options] -- COMMAND [ARG...]", "run a command, stream its output, exit with its code",
+        {"run", "[options] [--] COMMAND [ARG...]", "run a command, stream its output, exit with its code",
          "Standard output goes to standard output, standard error to standard error. Ctrl-C twice within two "
          "seconds cancels the job; Ctrl-C followed by Ctrl-Z leaves it running. A closed terminal does not end "
          "the job: `plexus logs -f ID` attaches again.",
-         {job_options, process_options, run_options}, 0, -1, CLI_WORDS_NONE, START, verb_run},
-        {"submit", "[options] -- COMMAND [ARG...]", "submit a command and print the job's number",
+         {job_options, process_options, run_options}, 0, -1, CLI_WORDS_PROGRAM, START, verb_run},
+        {"submit", "[options] [--] COMMAND [ARG...]", "submit a command and print the job's number",
          "When the number is printed the job is safe on disk. Standard output carries the number alone.",
-         {job_options, process_options, submit_options}, 0, -1, CLI_WORDS_NONE, START, verb_submit},
+         {job_options, process_options, submit_options}, 0, -1, CLI_WORDS_PROGRAM, START, verb_submit},
 
         {"ps", "[FILTER...]", "list jobs; your active ones by default", NULL,
          {ps_options, output_options}, 0, -1, CLI_WORDS_NONE, JOBS, verb_ps},
@@ -233,9 +229,10 @@ const struct cli_command cli_commands[] = {
         {"init", "[options]", "set up a broker for other machines", NULL, {init_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_init},
         {"join", "[options] TOKEN@HOST[:PORT]", "make this machine a node of a mesh", NULL,
          {join_options}, 1, 1, CLI_WORDS_NONE, MESH, verb_join},
-        {"doctor", "[options]", "find out which hop fails", NULL, {doctor_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_doctor},
+        {"doctor", "[options]", "find out which hop fails", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_doctor},
         {"context ls", "", "list the meshes you know", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_context_ls},
         {"context use", "NAME", "make a mesh the current one", NULL, {NULL}, 1, 1, CLI_WORDS_NONE, MESH, verb_context_use},
+        {"context rm", "NAME", "forget a mesh and its token", NULL, {NULL}, 1, 1, CLI_WORDS_NONE, MESH, verb_context_rm},
         {"config show", "", "what is set, and where it comes from", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_config_show},
         {"broker", "[-- OPTION...]", "run the broker itself (services do)", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_broker},
         {"node", "[-- OPTION...]", "run a node itself (services do)", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_node},

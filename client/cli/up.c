@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "launch.h"
 #include "mesh.h"
 #include "output.h"
 #include "remove_tree.h"
@@ -31,23 +32,6 @@ static int64_t now_ms(void)
 }
 
 /* ---- directories ---------------------------------------------------------------------------------------------- */
-
-/* mkdir -p, every new part private. */
-static int make_dirs(const char *path)
-{
-        char part[MESH_PATH_MAX];
-
-        snprintf(part, sizeof part, "%s", path);
-        for (char *slash = strchr(part + 1, '/');; slash = strchr(slash + 1, '/')) {
-                if (slash != NULL)
-                        *slash = '\0';
-                if (mkdir(part, 0700) != 0 && errno != EEXIST)
-                        return -errno;
-                if (slash == NULL)
-                        return 0;
-                *slash = '/';
-        }
-}
 
 /* The directory of this call: --dir, a new one for --temp, or the default. Made if need be. */
 static int choose_dir(const struct cli *cli, bool make, char *ret_dir, size_t room)
@@ -103,6 +87,8 @@ static int take_options(const struct cli *cli, struct mesh *mesh)
         each = (double)cpus_of_machine() / (double)count;
         if (each < 1)
                 each = 1;
+        if (nodes == NULL && mesh->cpus[0] != '\0')
+                (void)cli_parse_cpus(mesh->cpus, &each);
         if (cpus != NULL && (!cli_parse_cpus(cpus, &each) || each <= 0))
                 return cli_fail(cli, CLI_USAGE, "--cpus %s is not a number of cpus", cpus);
         if (lease != NULL && (!cli_parse_duration(lease, &lease_ms) || lease_ms < 1000))
@@ -113,18 +99,13 @@ static int take_options(const struct cli *cli, struct mesh *mesh)
                 snprintf(mesh->lease_ms, sizeof mesh->lease_ms, "%" PRIu64, lease_ms);
         if (cli_has(cli, "listen"))
                 snprintf(mesh->listen, sizeof mesh->listen, "%s", cli_value(cli, "listen"));
-        snprintf(mesh->context, sizeof mesh->context, "%s", name != NULL ? name : "local");
         mesh->temp |= cli_has(cli, "temp");
+        if (name != NULL)
+                snprintf(mesh->context, sizeof mesh->context, "%s", name);
+        else if (mesh->context[0] == '\0')
+                snprintf(mesh->context, sizeof mesh->context, "%s",
+                         mesh->temp ? strrchr(mesh->dir, '/') + 1 : "local");
         return 0;
-}
-
-static void name_processes(struct mesh *mesh)
-{
-        snprintf(mesh->processes[0].name, sizeof mesh->processes[0].name, "broker");
-        for (size_t i = 1; i <= mesh->nodes_count; i++)
-                snprintf(mesh->processes[i].name, sizeof mesh->processes[i].name, "node%zu", i);
-        for (size_t i = 0; i <= MESH_NODES_MAX; i++)
-                mesh->processes[i].pid_fd = -1;
 }
 
 static int use_context(const struct cli *cli, const struct mesh *mesh)
@@ -172,20 +153,15 @@ static int lock_dir(const char *dir)
         return fd;
 }
 
-static int open_log(const char *dir)
-{
-        char path[MESH_PATH_MAX + 8];
-
-        snprintf(path, sizeof path, "%s/up.log", dir);
-        return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-}
-
 /* The supervisor as a daemon: session of its own, nothing of the terminal. */
 static void become_daemon(struct mesh *mesh, int ready_fd)
 {
-        int log_fd = open_log(mesh->dir);
+        char path[MESH_PATH_MAX + 8];
+        int log_fd;
         int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+        snprintf(path, sizeof path, "%s/up.log", mesh->dir);
+        log_fd = open_log(path);
         setsid();
         dup2(null_fd, STDIN_FILENO);
         dup2(log_fd, STDOUT_FILENO);
@@ -257,8 +233,10 @@ static int up_in_foreground(struct cli *cli, struct mesh *mesh, int lock_fd)
                 close(ends[1]);
                 close(lock_fd);
                 code = await_ready(cli, ends[0]);
-                _exit(code == 0 ? say_up(cli, mesh, "up, Ctrl-C takes it down", started_ms), fflush(NULL), 0
-                                : code);
+                if (code == 0)
+                        code = say_up(cli, mesh, "up, Ctrl-C takes it down", started_ms);
+                fflush(NULL);
+                _exit(code);
         }
         close(ends[0]);
         code = mesh_supervise(mesh, ends[1], STDERR_FILENO);
@@ -304,7 +282,7 @@ int verb_up(struct cli *cli)
         if (code != 0)
                 return code;
         if (mesh.processes[0].name[0] == '\0' || cli_has(cli, "nodes"))
-                name_processes(&mesh);
+                mesh_name_processes(&mesh);
         result = mesh_choose_run(&mesh);
         if (result != 0)
                 return cli_fail(cli, CLI_FAULT, "%s: %s", mesh.run, strerror(-result));
@@ -319,7 +297,6 @@ static int find_mesh(struct cli *cli, struct mesh *ret_mesh)
 {
         char dir[MESH_PATH_MAX];
         char url[MESH_PATH_MAX + 64] = "";
-        const char *slash;
         int code = choose_dir(cli, false, dir, sizeof dir);
 
         if (code != 0)
@@ -329,9 +306,8 @@ static int find_mesh(struct cli *cli, struct mesh *ret_mesh)
                                                  .url = cli_value(cli, "url")};
 
                 if (plexus_context_find(&options, url, sizeof url) == PLEXUS_OK &&
-                    strncmp(url, "local:", 6) == 0 && (slash = strrchr(url, '/')) != NULL &&
-                    strcmp(slash, "/run") == 0)
-                        snprintf(dir, sizeof dir, "%.*s", (int)(slash - url - 6), url + 6);
+                    strncmp(url, "local:", 6) == 0)
+                        mesh_dir_of_run(url + 6, dir, sizeof dir);
         }
         if (mesh_load(dir, ret_mesh) != 0)
                 return cli_fail(cli, CLI_NO_MATCH, "no mesh has its state in %s", dir);

@@ -6,10 +6,10 @@
 
 #include "command.h"
 
-/* submit.c, run.c */
+/* submit.c */
 int verb_run(struct cli *cli);
 int verb_submit(struct cli *cli);
-/* list.c, show.c */
+/* list.c, show.c, status.c */
 int verb_ps(struct cli *cli);
 int verb_show(struct cli *cli);
 int verb_why(struct cli *cli);
@@ -41,15 +41,16 @@ int verb_token_create(struct cli *cli);
 int verb_token_ls(struct cli *cli);
 int verb_token_revoke(struct cli *cli);
 int verb_join(struct cli *cli);
-/* mesh.c: up, down, init; programs.c: broker, node */
+/* up.c: up, down; init.c, join.c; program.c: broker, node */
 int verb_up(struct cli *cli);
 int verb_down(struct cli *cli);
 int verb_init(struct cli *cli);
 int verb_broker(struct cli *cli);
 int verb_node(struct cli *cli);
-/* context.c, doctor.c */
+/* context.c, doctor.c, version.c */
 int verb_context_ls(struct cli *cli);
 int verb_context_use(struct cli *cli);
+int verb_context_rm(struct cli *cli);
 int verb_config_show(struct cli *cli);
 int verb_doctor(struct cli *cli);
 int verb_version(struct cli *cli);

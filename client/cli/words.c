@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* words.c - durations, sizes, times and states as people read them. Layer: L4 (client/cli). */
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #include "output.h"
@@ -76,4 +77,17 @@ const char *output_state_colour(bool colour, int state)
         default:
                 return "";
         }
+}
+
+void output_shell_word(FILE *out, const char *word)
+{
+        if (*word != '\0' && word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                               "0123456789_-./=:,@%+")] == '\0') {
+                fputs(word, out);
+                return;
+        }
+        fputc('\'', out);
+        for (; *word != '\0'; word++)
+                fputs(*word == '\'' ? "'\\''" : (char[2]){*word, '\0'}, out);
+        fputc('\'', out);
 }
