@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "connect.h"
-#include "launch.h"
+#include "starter.h"
 #include "mesh.h"
 #include "verbs.h"
 

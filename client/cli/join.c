@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "launch.h"
+#include "starter.h"
 #include "mesh.h"
 #include "verbs.h"
 

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "launch.h"
+#include "starter.h"
 #include "mesh.h"
 
 #define STOP_MS 15000

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "launch.h"
+#include "starter.h"
 #include "mesh.h"
 #include "output.h"
 #include "remove_tree.h"

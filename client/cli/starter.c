@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* launch.c - see launch.h. Layer: L4 (client/cli). */
-#include "launch.h"
+/* starter.c - see starter.h. Layer: L4 (client/cli). */
+#include "starter.h"
 
 #include <errno.h>
 #include <fcntl.h>

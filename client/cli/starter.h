@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* launch.h - start one of our programs in the background and hear that it is ready.
+/* starter.h - start one of our programs in the background and hear that it is ready.
  * Layer: L4 (client/cli). */
-#ifndef CLI_LAUNCH_H
-#define CLI_LAUNCH_H
+#ifndef CLI_STARTER_H
+#define CLI_STARTER_H
 
 #include <sys/types.h>
 
