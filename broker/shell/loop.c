@@ -101,6 +101,8 @@ static void add_gone_peers(struct shell *shell)
                 px_buf_fini(&frame);
                 taken += sizeof(uint64_t);
         }
+        if (taken == 0)
+                return;
         shell->gone.length -= taken;
         memmove(shell->gone.data, shell->gone.data + taken, shell->gone.length);
 }
