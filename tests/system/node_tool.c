@@ -61,8 +61,15 @@ static void *peer_bind(struct peer *peer, const char *name)
 
 void peer_open(struct peer *peer)
 {
+        peer_open_accounts(peer, "self");
+}
+
+void peer_open_accounts(struct peer *peer, const char *accounts)
+{
         memset(peer, 0, sizeof(*peer));
+        peer->accounts = accounts;
         peer->dir = test_temp_dir();
+        EXPECT_INT(chmod(peer->dir, 0711), 0);
         peer->zmq = zmq_ctx_new();
         peer->ctl = peer_bind(peer, "node");
         peer->data = peer_bind(peer, "data");
@@ -82,7 +89,7 @@ void peer_start_node(struct peer *peer)
                         (char *)(uintptr_t)"--url",
                         url,
                         (char *)(uintptr_t)"--accounts",
-                        (char *)(uintptr_t)"self",
+                        (char *)(uintptr_t)peer->accounts,
                         (char *)(uintptr_t)"--ready-fd",
                         (char *)(uintptr_t)"5",
                         NULL};
@@ -130,14 +137,18 @@ static void assign_say(struct peer *peer, const struct peer_job *job, const char
         struct px_spec spec = {.argv = argv,
                                .argv_count = 3,
                                .cwd = px_slice_text(peer->dir),
+                               .scratch = peer->scratch,
+                               .as_root = peer->as_root,
+                               .log_bytes = peer->log_bytes,
                                .grace_ms = 2000};
         struct px_buf encoded = {0};
         struct px_buf frame = {0};
         struct px_assign item = {.job = job->job,
                                  .fence = job->fence,
                                  .kind = PX_JOB_KIND_COMMAND,
-                                 .principal = px_slice_text("somebody"),
-                                 .principal_admin = true,
+                                 .principal = px_slice_text(
+                                         peer->principal == NULL ? "boss" : peer->principal),
+                                 .principal_admin = peer->principal == NULL,
                                  .cpus_milli = 1000,
                                  .on_lost = on_lost};
         struct px_m_assign message = {.session = peer->session, .items = &item, .items_count = 1};
@@ -317,7 +328,14 @@ static void hear_ctl(struct peer *peer, const struct px_wire_header *header, str
         }
 }
 
-/* Keep what joins; what overlaps must be the same bytes. */
+/* A dropped range is counted once all before it is here. */
+static void hear_dropped(struct px_buf *log, uint64_t at, uint64_t bytes)
+{
+        if (bytes > 0 && log->length == at)
+                memset(px_buf_grow(log, bytes), 0, bytes);
+}
+
+/* Keep what joins. */
 static void hear_log(struct peer *peer, struct px_slice body, struct px_slice payload)
 {
         struct px_m_log_data message;
@@ -342,6 +360,7 @@ static void hear_data(struct peer *peer, const struct px_wire_header *header,
 {
         struct px_m_progress progress;
         struct px_m_log_final final;
+        struct peer_job *job;
 
         switch (header->type) {
         case PX_M_DATA_HELLO:
@@ -352,8 +371,13 @@ static void hear_data(struct peer *peer, const struct px_wire_header *header,
                 break;
         case PX_M_LOG_FINAL:
                 DECODE(log_final, body, &final);
+                job = job_find(peer, final.job, final.fence);
+                hear_dropped(&job->log[PX_STREAM_OUT], final.out_dropped_at,
+                             final.out_dropped_bytes);
+                hear_dropped(&job->log[PX_STREAM_ERR], final.err_dropped_at,
+                             final.err_dropped_bytes);
                 if (!peer->mute_log)
-                        log_ack_say(peer, job_find(peer, final.job, final.fence));
+                        log_ack_say(peer, job);
                 break;
         case PX_M_PROGRESS:
                 DECODE(progress, body, &progress);

@@ -38,6 +38,11 @@ struct peer {
         bool bye;
         bool keep_results; /* don't answer RESULT */
         bool mute_log;     /* don't answer LOG_DATA */
+        const char *accounts;  /* of the node; NULL = self */
+        const char *principal; /* of the next job; NULL = an administrator */
+        bool as_root;          /* it asks for root */
+        bool scratch;          /* it runs in a fresh directory */
+        uint64_t log_bytes;    /* its cap */
         uint64_t received_bytes;
         struct peer_job jobs[PEER_JOBS];
         size_t jobs_count;
@@ -45,6 +50,7 @@ struct peer {
 };
 
 void peer_open(struct peer *peer);
+void peer_open_accounts(struct peer *peer, const char *accounts);
 void peer_start_node(struct peer *peer);
 void peer_kill_node(struct peer *peer, int signal_number); /* and wait for its end */
 struct peer_job *peer_assign(struct peer *peer, const char *script, int on_lost);

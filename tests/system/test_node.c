@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,27 @@ TEST(ten_megabytes_arrive_whole)
         for (size_t i = 0; i < 10000000; i++)
                 if (job->log[PX_STREAM_OUT].data[i] != 'y')
                         test_fail(__FILE__, __LINE__, "byte %zu", i);
+}
+
+TEST(a_capped_log_arrives_with_its_head_and_tail_and_nothing_between)
+{
+        struct peer_job *job;
+        const uint8_t *out;
+
+        peer_open(peer);
+        peer->log_bytes = 1000;
+        job = peer_assign(peer, "head -c 3000000 /dev/zero | tr '\\000' z; printf '%10s' end",
+                          PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, job->ended);
+        EXPECT(job->logged);
+        EXPECT_U64(job->log[PX_STREAM_OUT].length, 3000010);
+        EXPECT(peer->received_bytes < 1000 + 2 * PX_LIMIT_LOG_TAIL_BYTES);
+        out = job->log[PX_STREAM_OUT].data;
+        EXPECT_INT(out[999], 'z');
+        EXPECT_INT(out[1000], 0);
+        EXPECT_INT(out[3000010 - PX_LIMIT_LOG_TAIL_BYTES - 1], 0);
+        EXPECT_INT(out[3000010 - PX_LIMIT_LOG_TAIL_BYTES], 'z');
+        EXPECT_BYTES(px_slice_of(out + 3000000, 10), px_slice_text("       end"));
 }
 
 TEST(a_program_that_is_not_there_is_told)
@@ -302,6 +324,86 @@ TEST(an_attempt_that_never_ran_is_not_in_the_inventory_after_a_restart)
         peer_start_node(peer);
         EXPECT_U64(peer->hello.inventory_count, 0);
         PEER_UNTIL(peer, spool_count("a") == 0);
+}
+
+/* ---- accounts ------------------------------------------------------------------------------- */
+
+TEST(a_node_of_one_account_refuses_the_jobs_of_others)
+{
+        struct peer_job *job;
+
+        peer_open(peer);
+        peer->principal = "somebody-else";
+        job = peer_assign(peer, "true", PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, job->accept_code != 0);
+        EXPECT_INT(job->accept_code, PX_E_NO_ACCOUNT);
+        EXPECT_U64(spool_count("a"), 0);
+}
+
+/* An account that jobs may run as, NULL when this machine has none or we aren't root. */
+static const char *other_account(void)
+{
+        static char name[64];
+        const struct passwd *entry;
+
+        name[0] = '\0';
+        setpwent();
+        while (geteuid() == 0 && (entry = getpwent()) != NULL)
+                if (entry->pw_uid >= 1000 && entry->pw_uid != 65534)
+                        snprintf(name, sizeof(name), "%s", entry->pw_name);
+        endpwent();
+        return name[0] == '\0' ? NULL : name;
+}
+
+TEST(a_node_of_root_runs_a_job_as_its_users_account_that_can_read_nothing_of_the_node)
+{
+        const char *account = other_account();
+        struct peer_job *job;
+        char expected[256];
+
+        if (account == NULL) {
+                printf("needs root and an account with uid >= 1000\n");
+                return;
+        }
+        peer_open_accounts(peer, "map");
+        peer->principal = account;
+        peer->scratch = true;
+        job = peer_assign(peer,
+                          "id -un; echo $USER; touch mine && echo made; "
+                          "ls ../../spool 2> /dev/null || echo no; ls .. 2> /dev/null || echo no; "
+                          "[ -w $PLEXUS_SOCK ] && echo sock; grep -c '^Groups:.*\\<0\\>' "
+                          "/proc/self/status",
+                          PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, job->ended);
+        snprintf(expected, sizeof(expected), "%s\n%s\nmade\nno\nno\nsock\n0\n", account, account);
+        EXPECT_BYTES(px_buf_slice(&job->log[PX_STREAM_OUT]), px_slice_text(expected));
+        EXPECT(job->accepted);
+}
+
+TEST(a_node_of_root_runs_nothing_as_root_unless_an_administrator_asks)
+{
+        struct peer_job *job;
+
+        if (geteuid() != 0) {
+                printf("needs root\n");
+                return;
+        }
+        peer_open_accounts(peer, "map");
+        peer->principal = "root";
+        job = peer_assign(peer, "true", PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, job->accept_code == PX_E_NO_ACCOUNT);
+        peer->as_root = true;
+        job = peer_assign(peer, "true", PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, job->accept_code == PX_E_NO_ACCOUNT);
+        peer->principal = "no-such-account-here";
+        peer->as_root = false;
+        job = peer_assign(peer, "true", PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, job->accept_code == PX_E_NO_ACCOUNT);
+        peer->principal = NULL;
+        peer->as_root = true;
+        job = peer_assign(peer, "id -u", PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, job->ended);
+        EXPECT_BYTES(px_buf_slice(&job->log[PX_STREAM_OUT]), px_slice_text("0\n"));
 }
 
 /* ---- small and quick enough ----------------------------------------------------------------- */
