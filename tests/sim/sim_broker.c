@@ -4,7 +4,7 @@
 #include "rows.h"
 #include "sim_inside.h"
 
-#define EGRESS_TYPE_FIRST PX_M_LOG_DATA /* types of the data socket begin here */
+#define FACT_ROUNDS 3 /* a row may name further rows */
 
 /* ---- commands ---------------------------------------------------------------------------------
  */
@@ -211,36 +211,43 @@ static void broker_flushed(struct sim *sim, struct event *event)
         broker_flush(sim);
 }
 
-/* Rows that the commands need, read just before the step. */
-static void broker_facts(struct sim *sim, struct core_command *command)
+static struct core_fact broker_fact(struct broker *broker, const struct row *row)
 {
-        struct broker *broker = &sim->broker;
+        struct core_fact fact = {.table = row->table,
+                                 .key = px_arena_copy(&broker->arena, row->key)};
+
+        px_buf_reset(&broker->values);
+        fact.found = px_read_get(broker->log, row->table, row->key, &broker->values) == PX_OK;
+        fact.value = px_arena_copy(&broker->arena, px_buf_slice(&broker->values));
+        return fact;
+}
+
+/* Rows that a command needs beside the facts it has. false: none. */
+static bool broker_facts(struct broker *broker, struct core_command *command)
+{
+        size_t known = command->facts_count;
         size_t offset = 0;
-        size_t count = 0;
+        size_t count = known;
         struct core_fact *facts;
         struct row row;
 
         px_buf_reset(&broker->keys);
         core_wants(broker->core, command, &broker->keys);
         if (broker->keys.length == 0)
-                return;
+                return false;
         while (rows_next(px_buf_slice(&broker->keys), &offset, &row))
                 count++;
         facts = px_arena_alloc(&broker->arena, count * sizeof(*facts));
+        if (known > 0)
+                memcpy(facts, command->facts, known * sizeof(*facts));
         offset = 0;
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = known; i < count; i++) {
                 rows_next(px_buf_slice(&broker->keys), &offset, &row);
-                px_buf_reset(&broker->values);
-                facts[i] = (struct core_fact){
-                        .table = row.table,
-                        .key = px_arena_copy(&broker->arena, row.key),
-                        .found = px_read_get(broker->log, row.table, row.key, &broker->values) ==
-                                 PX_OK,
-                };
-                facts[i].value = px_arena_copy(&broker->arena, px_buf_slice(&broker->values));
+                facts[i] = broker_fact(broker, &row);
         }
         command->facts = facts;
         command->facts_count = count;
+        return true;
 }
 
 static size_t broker_inputs(struct sim *sim)
@@ -261,7 +268,8 @@ static size_t broker_inputs(struct sim *sim)
                 if (px_wire_get_header(px_buf_slice(&from->frame), &to->header, &to->body) !=
                     PX_WIRE_OK)
                         continue;
-                broker_facts(sim, to);
+                for (int round = 0; round < FACT_ROUNDS && broker_facts(broker, to); round++)
+                        ;
                 count++;
         }
         broker->commands_count = 0;
@@ -308,9 +316,11 @@ static void broker_step(struct sim *sim)
         batch->digest = 0;
         if (++broker->steps % 64 == 0 || core_jobs_count(broker->core) < 16)
                 core_check(broker->core);
+        broker->digest = 0;
         if (broker->digests > 0) {
                 broker->digests--;
                 batch->digest = core_digest(broker->core);
+                broker->digest = batch->digest;
         }
         broker_submit(sim, batch);
         broker_watch_clock(sim);
@@ -463,15 +473,15 @@ void broker_start(struct sim *sim)
 static void broker_compare_digest(struct sim *sim)
 {
         struct broker *broker = &sim->broker;
-        uint64_t at = 0;
-        uint64_t digest = 0;
+        uint64_t at = broker->index;
+        uint64_t digest = broker->digest;
         struct core *loaded;
 
         PX_LIST_EACH(&broker->waiting, link)
         {
                 const struct broker_batch *batch = batch_of_link(link);
 
-                if (batch->digest != 0 && (digest == 0 || sim_below(sim, 3) == 0)) {
+                if (batch->digest != 0 && sim_below(sim, 3) == 0) {
                         digest = batch->digest;
                         at = batch->index;
                 }

@@ -115,6 +115,7 @@ struct egress_log {
         bool closed;
         bool purged;
         bool final;
+        bool lost;          /* its spool is gone: no more of it can come */
         uint64_t length[3]; /* final ones */
         uint64_t received[3];
         uint64_t stored[3];
@@ -164,6 +165,7 @@ struct broker {
         struct px_map peers; /* handle -> wire */
         uint64_t next_peer;
         uint32_t digests; /* batches whose digest is to be taken */
+        uint64_t digest;  /* after the last batch, if it was taken */
         bool storage_full;
         uint64_t steps;
         struct px_map logs; /* egress: hash of (job, fence) -> egress_log */
@@ -192,8 +194,9 @@ struct plan {
         uint32_t err_bytes;
         uint8_t outcome; /* enum px_outcome */
         uint8_t progress;
-        uint8_t refuse; /* in how many of 8 starts its program isn't found */
-        uint8_t unused; /* no padding: equal plans are equal bytes */
+        uint8_t refuse;        /* in how many of 8 starts its program isn't found */
+        uint8_t unused;        /* no padding: equal plans are equal bytes */
+        uint32_t result_bytes; /* of a task; at most UINT16_MAX */
 };
 
 struct entry {
@@ -341,7 +344,8 @@ struct oracle_tag {
         uint32_t client;
         uint32_t principal;
         int on_lost;
-        uint32_t repeats; /* sent again on purpose, under its key */
+        uint32_t repeats;      /* sent again on purpose, under its key */
+        uint32_t result_bytes; /* what it returns when it ends ok */
         bool acked;
         bool refused;
 };

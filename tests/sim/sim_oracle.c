@@ -314,6 +314,10 @@ void oracle_end_seen(struct sim *sim, const struct px_end *end)
         SIM_CHECK(sim, state_ended(end->state) && (job->ends & 1u << end->state) != 0,
                   "END says that job %llu is %s, which is not durable", ID(job->id),
                   px_job_state_name(end->state));
+        if (end->state == PX_JOB_STATE_OK)
+                SIM_CHECK(sim, end->result.length == oracle_tag(sim, job->tag)->result_bytes,
+                          "END of job %llu has a result of %zu bytes, not %u", ID(job->id),
+                          end->result.length, oracle_tag(sim, job->tag)->result_bytes);
         if (end->state == job->state)
                 job->end_seen = true;
 }
@@ -397,7 +401,7 @@ void oracle_spool_lost(struct sim *sim, const struct entry *entry)
         struct egress_log *log = egress_find(sim, entry->job, entry->fence);
 
         if (log != NULL)
-                log->final = false;
+                log->lost = true;
 }
 
 void oracle_assigned(struct sim *sim, const struct px_assign *assign)
@@ -505,7 +509,7 @@ static void final_logs(struct sim *sim)
         while (px_map_next(&sim->broker.logs, &cursor, &key, &value)) {
                 const struct egress_log *log = value;
 
-                if (!log->final || log->purged)
+                if (!log->final || log->purged || log->lost)
                         continue;
                 for (int stream = PX_STREAM_OUT; stream < PX_STREAM_COUNT; stream++)
                         SIM_CHECK(sim, log->stored[stream] == log->length[stream],

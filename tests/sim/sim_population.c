@@ -55,11 +55,13 @@ static struct px_slice spec_of_plan(struct client *client, const struct plan *pl
         return kept;
 }
 
-static void random_item(struct sim *sim, struct client *client, struct px_submit_job *item)
+static struct plan random_item(struct sim *sim, struct client *client, struct px_submit_job *item)
 {
         struct plan plan = random_plan(sim);
         bool task = sim->options.workers > 0 && one_in(sim, 4);
 
+        if (task && one_in(sim, 2))
+                plan.result_bytes = (uint32_t)sim_below(sim, one_in(sim, 8) ? 60000 : 500);
         *item = (struct px_submit_job){
                 .kind = task ? PX_JOB_KIND_TASK : PX_JOB_KIND_COMMAND,
                 .task_type = px_slice_text(task ? "resize" : ""),
@@ -82,16 +84,19 @@ static void random_item(struct sim *sim, struct client *client, struct px_submit
                 item->priority = 5000; /* above its limit */
         if (one_in(sim, 60))
                 item->cpus_milli = task ? 0 : 64000; /* nobody has that much */
+        return plan;
 }
 
 /* Its number stands in a label, which nothing changes. */
-static uint64_t item_tag(struct sim *sim, struct client *client, struct px_submit_job *item)
+static uint64_t item_tag(struct sim *sim, struct client *client, struct px_submit_job *item,
+                         uint32_t result_bytes)
 {
         struct oracle_tag *tag = oracle_tag_new(sim, client);
         struct px_label *label = px_arena_alloc(&client->arena, sizeof(*label));
         char text[24];
 
         tag->on_lost = item->on_lost;
+        tag->result_bytes = result_bytes;
         snprintf(text, sizeof(text), "%llu", (unsigned long long)tag->tag);
         label->key = px_slice_text("t");
         label->value = px_arena_copy(&client->arena, px_slice_text(text));
@@ -132,8 +137,9 @@ static void wish_submit(struct sim *sim, struct client *client)
 
         px_arena_reset(&client->arena);
         for (size_t i = 0; i < count; i++) {
-                random_item(sim, client, &items[i]);
-                ask->tags[i] = item_tag(sim, client, &items[i]);
+                struct plan plan = random_item(sim, client, &items[i]);
+
+                ask->tags[i] = item_tag(sim, client, &items[i], plan.result_bytes);
         }
         if (one_in(sim, 4))
                 submit_keyed(client, &items[0], ask);
@@ -156,7 +162,8 @@ static void wish_submit_again(struct sim *sim, struct client *client)
         ask->tags[0] = client->keyed_tag;
         if (one_in(sim, 2)) {
                 item.priority = item.priority == 7 ? 8 : 7;
-                ask->tags[0] = item_tag(sim, client, &item);
+                ask->tags[0] = item_tag(sim, client, &item,
+                                        oracle_tag(sim, client->keyed_tag)->result_bytes);
         } else {
                 oracle_tag(sim, client->keyed_tag)->repeats++;
                 oracle_tag(sim, client->keyed_tag)->refused = false;
@@ -173,7 +180,7 @@ uint64_t population_submit_one(struct sim *sim, struct client *client,
 
         px_arena_reset(&client->arena);
         own.spec = spec_of_plan(client, plan, item->kind == PX_JOB_KIND_TASK, 0);
-        tag = item_tag(sim, client, &own);
+        tag = item_tag(sim, client, &own, plan->result_bytes);
         ask->tags[0] = tag;
         submit_items(sim, client, &own, 1, ask);
         return tag;

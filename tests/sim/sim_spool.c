@@ -185,6 +185,8 @@ static const int reasons[PX_OUTCOME_COUNT] = {
 
 void spool_result(const struct entry *entry, struct px_result *ret_result)
 {
+        static const uint8_t answer[UINT16_MAX];
+
         *ret_result = (struct px_result){
                 .job = entry->job,
                 .fence = entry->fence,
@@ -193,6 +195,10 @@ void spool_result(const struct entry *entry, struct px_result *ret_result)
                 .exit_code = entry->outcome == PX_OUTCOME_OK ? 0 : 1,
                 .progress_permille = -1,
         };
+        if (entry->plan.result_bytes > 0 && entry->outcome == PX_OUTCOME_OK) {
+                ret_result->has_result = true;
+                ret_result->result = px_slice_of(answer, entry->plan.result_bytes);
+        }
         ret_result->use.out_bytes = entry->length[PX_STREAM_OUT];
         ret_result->use.err_bytes = entry->length[PX_STREAM_ERR];
 }
@@ -313,6 +319,14 @@ static void process_starts(struct sim *sim, struct event *event)
         tell(sim, host, NODE_IN_STARTED, entry, (struct node_input){.wall_ms = sim_wall_ms(sim)});
 }
 
+/* A loaded machine takes its time now and then. */
+static uint64_t start_delay_ms(struct sim *sim)
+{
+        if (!sim->options.random)
+                return 0;
+        return sim_below(sim, sim_below(sim, 8) == 0 ? 5000 : 50);
+}
+
 void spool_start(struct sim *sim, struct host *host, const struct node_effect *effect)
 {
         struct entry *entry = spool_find(host, effect->job, effect->fence);
@@ -322,7 +336,7 @@ void spool_start(struct sim *sim, struct host *host, const struct node_effect *e
                   "a node starts an attempt twice");
         entry->spawning = true;
         entry->contact_ms = sim->now_ms - (int64_t)effect->ago_ms;
-        plan_about(sim, host, sim->options.random ? sim_below(sim, 50) : 0, process_starts, entry);
+        plan_about(sim, host, start_delay_ms(sim), process_starts, entry);
 }
 
 static void process_killed(struct sim *sim, struct event *event)
