@@ -198,11 +198,23 @@ int64_t stream_deadline_ms(const struct plexus *px)
         return deadline_ms;
 }
 
+/* Forget an opening whose connection is gone. */
+static void forget(struct plexus *px, uint32_t *number)
+{
+        if (*number != 0)
+                px_map_take(&px->streams_by_number, *number);
+        *number = 0;
+}
+
 void stream_reopen_all(struct plexus *px)
 {
         PX_LIST_EACH(&px->streams, link)
         {
-                stream_reopen(PX_CONTAINER_OF(link, struct plexus_stream, link), 0);
+                struct plexus_stream *stream = PX_CONTAINER_OF(link, struct plexus_stream, link);
+
+                forget(px, &stream->number);
+                forget(px, &stream->progress_number);
+                stream_reopen(stream, 0);
         }
 }
 
@@ -418,13 +430,11 @@ void plexus_stream_close(struct plexus_stream *stream)
         stream->over = false;
         free_items(stream);
         update_ready(stream);
-        if (stream->number != 0)
-                px_map_take(&px->streams_by_number, stream->number);
-        if (stream->progress_number != 0)
-                px_map_take(&px->streams_by_number, stream->progress_number);
         /* The thread says so: it alone sends. */
         px_buf_append(&px->closes, &stream->number, sizeof(stream->number));
         px_buf_append(&px->closes, &stream->progress_number, sizeof(stream->progress_number));
+        forget(px, &stream->number);
+        forget(px, &stream->progress_number);
         lib_wake(px);
         pthread_mutex_unlock(&px->lock);
         pthread_cond_destroy(&stream->changed);
