@@ -128,7 +128,7 @@ int cli_completion(struct cli *cli)
         if (strcmp(shell, "bash") == 0) {
                 print_bash();
         } else if (strcmp(shell, "zsh") == 0) {
-                printf("autoload -U +X bashcompinit && bashcompinit\n");
+                printf("#compdef plexus\nautoload -U +X bashcompinit && bashcompinit\n");
                 print_bash();
         } else if (strcmp(shell, "fish") == 0) {
                 print_fish();

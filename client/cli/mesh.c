@@ -88,21 +88,41 @@ bool mesh_process_alive(pid_t pid, uint64_t start)
 
 /* ---- the state file ------------------------------------------------------------------------------------- */
 
+static struct mesh_process *process_find(struct mesh *mesh, const char *name)
+{
+        for (size_t i = 0; i <= mesh->nodes_count && i <= MESH_NODES_MAX; i++)
+                if (strcmp(mesh->processes[i].name, name) == 0)
+                        return &mesh->processes[i];
+        return NULL;
+}
+
 static void take_process(struct mesh *mesh, const char *name, pid_t pid, uint64_t start)
 {
+        struct mesh_process *process;
+
         if (strcmp(name, "supervisor") == 0) {
                 mesh->supervisor = pid;
                 mesh->supervisor_start = start;
                 return;
         }
-        for (size_t i = 0; i <= mesh->nodes_count && i <= MESH_NODES_MAX; i++) {
-                struct mesh_process *process = &mesh->processes[i];
+        process = process_find(mesh, name);
+        if (process == NULL)
+                return;
+        process->pid = pid;
+        process->start = start;
+}
 
-                if (strcmp(process->name, name) != 0)
-                        continue;
-                process->pid = pid;
-                process->start = start;
-        }
+static void take_note(struct mesh *mesh, const char *line)
+{
+        char name[32];
+        int length;
+        struct mesh_process *process;
+
+        if (sscanf(line, "note %31s %n", name, &length) != 1)
+                return;
+        process = process_find(mesh, name);
+        if (process != NULL)
+                snprintf(process->note, sizeof process->note, "%s", line + length);
 }
 
 void mesh_name_processes(struct mesh *mesh)
@@ -126,10 +146,14 @@ static void take_line(struct mesh *mesh, const char *line)
                 mesh_name_processes(mesh);
         } else if (sscanf(line, "process %31s %d %llu", name, &pid, &start) == 3) {
                 take_process(mesh, name, pid, start);
+        } else if (strncmp(line, "note ", 5) == 0) {
+                take_note(mesh, line);
         } else if (strncmp(line, "run ", 4) == 0) {
                 snprintf(mesh->run, sizeof mesh->run, "%.511s", line + 4);
         } else if (strncmp(line, "context ", 8) == 0) {
                 snprintf(mesh->context, sizeof mesh->context, "%.63s", line + 8);
+        } else if (strncmp(line, "previous ", 9) == 0) {
+                snprintf(mesh->previous, sizeof mesh->previous, "%.63s", line + 9);
         } else if (strncmp(line, "listen ", 7) == 0) {
                 snprintf(mesh->listen, sizeof mesh->listen, "%.255s", line + 7);
         } else if (strncmp(line, "cpus ", 5) == 0) {
@@ -211,13 +235,17 @@ int mesh_save(const struct mesh *mesh)
                 return -errno;
         fprintf(file, "nodes %zu\nrun %s\ncontext %s\ntemp %d\ncpus %s\n", mesh->nodes_count, mesh->run,
                 mesh->context, mesh->temp, mesh->cpus);
+        if (mesh->previous[0] != '\0')
+                fprintf(file, "previous %s\n", mesh->previous);
         if (mesh->listen[0] != '\0')
                 fprintf(file, "listen %s\n", mesh->listen);
         if (mesh->lease_ms[0] != '\0')
                 fprintf(file, "lease %s\n", mesh->lease_ms);
         fprintf(file, "process supervisor %d %" PRIu64 "\n", (int)mesh->supervisor, mesh->supervisor_start);
         for (size_t i = 0; i <= mesh->nodes_count; i++)
-                if (mesh->processes[i].pid > 0)
+                if (mesh->processes[i].note[0] != '\0')
+                        fprintf(file, "note %s %s\n", mesh->processes[i].name, mesh->processes[i].note);
+                else if (mesh->processes[i].pid > 0)
                         fprintf(file, "process %s %d %" PRIu64 "\n", mesh->processes[i].name,
                                 (int)mesh->processes[i].pid, mesh->processes[i].start);
         if (fclose(file) != 0 || rename(temporary, path) != 0)

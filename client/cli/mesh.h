@@ -7,8 +7,10 @@
  *   nodes N
  *   temp 1                  the directory goes when the mesh is taken down
  *   context NAME            of the user's contexts
+ *   previous NAME           becomes current again when a temporary mesh goes
  *   cpus N                  each node offers
  *   listen HOST, lease MS   where given
+ *   note NAME TEXT          why a process stays down
  *   process NAME PID START  supervisor, broker, node1, ...; START is the process's start time in clock
  *                           ticks after boot, so that a reused number is noticed
  * RUNDIR/mesh holds DIR in one line, so that `down` finds it by the context's URL. */
@@ -26,6 +28,7 @@ struct mesh_process {
         char name[32]; /* "broker", "node1", ... */
         pid_t pid;     /* 0 = not running */
         uint64_t start;
+        char note[128]; /* why it stays down; empty = it doesn't */
         int pid_fd;    /* -1 = none; supervisor only */
         int64_t restarts_ms[5]; /* when it was restarted, newest first; supervisor only */
 };
@@ -34,6 +37,7 @@ struct mesh {
         char dir[MESH_PATH_MAX];
         char run[MESH_PATH_MAX];
         char context[64];
+        char previous[64];  /* the context that was current before a temporary mesh */
         char listen[256];   /* host for TCP; empty = local sockets only */
         char cpus[16];      /* of each node; empty = the machine's, shared */
         char lease_ms[24];  /* empty = the default */

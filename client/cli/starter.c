@@ -34,33 +34,44 @@ static int set_attributes(posix_spawnattr_t *attributes)
                                                             POSIX_SPAWN_SETSIGDEF);
 }
 
-int launch(const char *program, const char *const *words, int log_fd, pid_t *ret_pid, int *ret_ready_fd)
+static int spawn(const char *program, const char *const *words, int log_fd, int write_fd, pid_t *ret_pid)
 {
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
-        int ends[2];
         int error;
 
-        if (pipe2(ends, O_CLOEXEC) != 0)
-                return -errno;
         posix_spawn_file_actions_init(&actions);
         posix_spawnattr_init(&attributes);
         error = set_attributes(&attributes);
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
         posix_spawn_file_actions_adddup2(&actions, log_fd, 1);
         posix_spawn_file_actions_adddup2(&actions, log_fd, 2);
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
+        if (write_fd >= 0)
+                posix_spawn_file_actions_adddup2(&actions, write_fd, 3);
         if (error == 0)
                 error = posix_spawn(ret_pid, program, &actions, &attributes,
                                     (char *const *)(uintptr_t)words, environ);
         posix_spawn_file_actions_destroy(&actions);
         posix_spawnattr_destroy(&attributes);
-        close(ends[1]);
-        if (error != 0)
-                close(ends[0]);
-        else
-                *ret_ready_fd = ends[0];
         return -error;
+}
+
+int launch(const char *program, const char *const *words, int log_fd, pid_t *ret_pid, int *ret_ready_fd)
+{
+        int ends[2];
+        int result;
+
+        if (ret_ready_fd == NULL)
+                return spawn(program, words, log_fd, -1, ret_pid);
+        if (pipe2(ends, O_CLOEXEC) != 0)
+                return -errno;
+        result = spawn(program, words, log_fd, ends[1], ret_pid);
+        close(ends[1]);
+        if (result == 0)
+                *ret_ready_fd = ends[0];
+        else
+                close(ends[0]);
+        return result;
 }
 
 bool launch_ready(int fd, char *ret_line, size_t room)

@@ -12,8 +12,8 @@
 #define LAUNCH_READY_MS 20000
 
 /* Spawn `program` with the words (up to NULL, the first is its name): standard input empty, output to
- * log_fd, a session of its own, no signal blocked or ignored. Returns 0 or -errno; *ret_ready_fd reads
- * what it writes to --ready-fd. */
+ * log_fd, a session of its own, no signal blocked or ignored. Returns 0 or -errno; *ret_ready_fd
+ * reads what it writes to --ready-fd; with ret_ready_fd NULL it gets no such descriptor. */
 int launch(const char *program, const char *const *words, int log_fd, pid_t *ret_pid, int *ret_ready_fd);
 /* Wait for its line; false when it ended or was silent for LAUNCH_READY_MS. Closes fd. */
 bool launch_ready(int fd, char *ret_line, size_t room);

@@ -48,7 +48,7 @@ static unsigned long long heartbeat_for(const struct mesh *mesh)
 }
 
 /* The words of the command line of a process. */
-static void arguments_of(const struct mesh *mesh, size_t index, const char *program,
+static void arguments_of(const struct mesh *mesh, size_t index, const char *program, bool ready,
                          char room[4][MESH_PATH_MAX + 64], const char *ret_words[24])
 {
         const char *name = mesh->processes[index].name;
@@ -86,11 +86,14 @@ static void arguments_of(const struct mesh *mesh, size_t index, const char *prog
                 ret_words[count++] = "--cpus";
                 ret_words[count++] = mesh->cpus;
         }
-        ret_words[count++] = "--ready-fd";
-        ret_words[count++] = LAUNCH_READY_FD;
+        if (ready) {
+                ret_words[count++] = "--ready-fd";
+                ret_words[count++] = LAUNCH_READY_FD;
+        }
         ret_words[count] = NULL;
 }
 
+/* With ret_ready_fd NULL nobody waits until it is ready. */
 static int spawn(struct mesh *mesh, size_t index, int log_fd, int *ret_ready_fd)
 {
         struct mesh_process *process = &mesh->processes[index];
@@ -102,7 +105,7 @@ static int spawn(struct mesh *mesh, size_t index, int log_fd, int *ret_ready_fd)
         process->pid = 0;
         if (!program_find(index == 0 ? "plexus-broker" : "plexus-node", program, sizeof program))
                 return -ENOENT;
-        arguments_of(mesh, index, program, room, words);
+        arguments_of(mesh, index, program, ret_ready_fd != NULL, room, words);
         result = make_dirs(room[0]);
         return result != 0 ? result : launch(program, words, log_fd, &process->pid, ret_ready_fd);
 }
@@ -167,22 +170,31 @@ static void forget(struct mesh_process *process, char *ret_how, size_t room)
         process->start = 0;
 }
 
-/* A process died: start it again, or say why not. */
+/* A process died: start it again, or say why not. Nobody waits here: the next one to be started may be
+ * what this one waits for. */
 static void revive(struct mesh *mesh, size_t index, int log_fd)
 {
         struct mesh_process *process = &mesh->processes[index];
         char how[64];
+        int result;
 
         forget(process, how, sizeof how);
         if (!restart_allowed(process)) {
-                dprintf(log_fd, "plexus up: %s %s, %d times within a minute; it stays down. "
-                                "`plexus down` and `plexus up` try anew\n",
-                        process->name, how, RESTARTS_MAX + 1);
+                snprintf(process->note, sizeof process->note, "%s, %d times within a minute: it stays down",
+                         how, RESTARTS_MAX + 1);
+                dprintf(log_fd, "plexus up: %s %s; `plexus down` and `plexus up` try anew\n", process->name,
+                        process->note);
                 return;
         }
         dprintf(log_fd, "plexus up: %s %s; starting it again\n", process->name, how);
-        if (start(mesh, index, log_fd) != 0)
-                dprintf(log_fd, "plexus up: %s did not become ready\n", process->name);
+        result = spawn(mesh, index, log_fd, NULL);
+        if (result == 0) {
+                watch(process);
+                return;
+        }
+        snprintf(process->note, sizeof process->note, "%s, and does not start again: %s", how,
+                 strerror(-result));
+        dprintf(log_fd, "plexus up: %s %s\n", process->name, process->note);
 }
 
 /* TERM, then wait; KILL what does not leave. */
@@ -209,10 +221,14 @@ static int start_all(struct mesh *mesh, int ready_fd, int log_fd)
 {
         char text[MESH_PATH_MAX + 128];
 
+        for (size_t i = mesh->nodes_count + 1; i <= MESH_NODES_MAX; i++)
+                if (adopt(&mesh->processes[i]))
+                        stop(&mesh->processes[i]); /* fewer nodes than last time */
         for (size_t i = 0; i <= mesh->nodes_count; i++) {
                 struct mesh_process *process = &mesh->processes[i];
                 int result = adopt(process) ? 0 : start(mesh, i, log_fd);
 
+                process->note[0] = '\0';
                 if (result != 0) {
                         snprintf(text, sizeof text, "FAILED %s did not start: %s; see %s/up.log\n",
                                  process->name, result == -ETIMEDOUT ? "it ended or was not ready in time"

@@ -108,6 +108,30 @@ static int take_options(const struct cli *cli, struct mesh *mesh)
         return 0;
 }
 
+/* The current context's name, to be restored when a temporary mesh goes. */
+static void note_previous(struct mesh *mesh)
+{
+        struct plexus_context *contexts;
+        size_t count;
+
+        if (!mesh->temp || plexus_context_list(&contexts, &count) != PLEXUS_OK)
+                return;
+        for (size_t i = 0; i < count; i++)
+                if (contexts[i].current)
+                        snprintf(mesh->previous, sizeof mesh->previous, "%.63s", contexts[i].name);
+        plexus_contexts_free(contexts);
+}
+
+/* Nothing of a temporary mesh stays. */
+static void remove_temporary(const struct mesh *mesh)
+{
+        (void)plexus_context_remove(mesh->context);
+        if (mesh->previous[0] != '\0')
+                (void)plexus_context_use(mesh->previous);
+        remove_tree(mesh->dir);
+        remove_tree(mesh->run); /* where it stands elsewhere */
+}
+
 static int use_context(const struct cli *cli, const struct mesh *mesh)
 {
         char url[MESH_PATH_MAX + 16];
@@ -221,10 +245,8 @@ static int up_in_foreground(struct cli *cli, struct mesh *mesh, int lock_fd)
         int ends[2];
         pid_t child;
         int code;
-        char dir[MESH_PATH_MAX];
 
         /* A child announces: the supervisor itself is this process, so that Ctrl-C reaches it. */
-        snprintf(dir, sizeof dir, "%s", mesh->dir);
         if (pipe2(ends, O_CLOEXEC) != 0)
                 return cli_fail(cli, CLI_FAULT, "%s", strerror(errno));
         fflush(NULL);
@@ -242,7 +264,7 @@ static int up_in_foreground(struct cli *cli, struct mesh *mesh, int lock_fd)
         code = mesh_supervise(mesh, ends[1], STDERR_FILENO);
         close(ends[1]);
         if (mesh->temp)
-                remove_tree(dir);
+                remove_temporary(mesh);
         return code;
 }
 
@@ -255,11 +277,15 @@ static int up_again(struct cli *cli, const char *dir)
                 return cli_fail(cli, CLI_CONFLICT, "another `plexus up` is starting or stopping the mesh in %s; "
                                                    "try again",
                                 dir);
+        for (size_t i = 0; i <= mesh.nodes_count; i++)
+                if (mesh.processes[i].note[0] != '\0')
+                        return cli_fail(cli, CLI_FAULT,
+                                        "%s %s; `plexus down`, then `plexus up` try anew; see %s/up.log",
+                                        mesh.processes[i].name, mesh.processes[i].note, dir);
         if (cli_has(cli, "nodes"))
                 fprintf(stderr, "plexus up: it runs already, with %zu node%s; `plexus down` first to change "
                                 "that\n",
                         mesh.nodes_count, mesh.nodes_count == 1 ? "" : "s");
-        snprintf(mesh.cpus, sizeof mesh.cpus, "%s", "its");
         return say_up(cli, &mesh, "already up", now_ms());
 }
 
@@ -283,6 +309,7 @@ int verb_up(struct cli *cli)
                 return code;
         if (mesh.processes[0].name[0] == '\0' || cli_has(cli, "nodes"))
                 mesh_name_processes(&mesh);
+        note_previous(&mesh);
         result = mesh_choose_run(&mesh);
         if (result != 0)
                 return cli_fail(cli, CLI_FAULT, "%s: %s", mesh.run, strerror(-result));
@@ -394,10 +421,8 @@ int verb_down(struct cli *cli)
         if (!gone)
                 return cli_fail(cli, CLI_FAULT, "it did not stop within %d s; see %s/up.log", DOWN_MS / 1000,
                                 mesh.dir);
-        if (mesh.temp) {
-                remove_tree(mesh.dir);
-                (void)plexus_context_remove(mesh.context);
-        }
+        if (mesh.temp)
+                remove_temporary(&mesh);
         if (!cli->quiet && running > 0)
                 printf("down; %zu job%s run%s on: `plexus up` finds %s again, `plexus down --kill` would have "
                        "ended %s\n",
