@@ -27,6 +27,7 @@ enum cli_exit {
 
 /* What completes a word. */
 enum cli_words { CLI_WORDS_NONE, CLI_WORDS_JOBS, CLI_WORDS_NODES, CLI_WORDS_COMMANDS,
+                 CLI_WORDS_CONTEXTS, CLI_WORDS_SHELLS,
                  CLI_WORDS_PROGRAM /* a program: what follows belongs to it, options too */ };
 
 struct cli_option {

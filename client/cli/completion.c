@@ -10,7 +10,18 @@
 
 static const char *ask_for(enum cli_words words)
 {
-        return words == CLI_WORDS_JOBS ? ASK_JOBS : words == CLI_WORDS_NODES ? ASK_NODES : NULL;
+        switch (words) {
+        case CLI_WORDS_JOBS:
+                return ASK_JOBS;
+        case CLI_WORDS_NODES:
+                return ASK_NODES;
+        case CLI_WORDS_CONTEXTS:
+                return "plexus context ls -o id 2>/dev/null";
+        case CLI_WORDS_SHELLS:
+                return "echo bash zsh fish";
+        default:
+                return NULL;
+        }
 }
 
 /* First words of the table, each once. */
@@ -92,6 +103,7 @@ static void print_bash(void)
                 printf("\" ;;\n");
         }
         printf("            esac\n            ;;\n        esac\n    fi\n"
+               "    case \"$current\" in -*) ;; *) words=\"$(printf '%%s\\n' $words | grep -v ^--)\" ;; esac\n"
                "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
                "}\n"
                "complete -o default -F _plexus plexus\n");

@@ -231,15 +231,15 @@ const struct cli_command cli_commands[] = {
          {join_options}, 1, 1, CLI_WORDS_NONE, MESH, verb_join},
         {"doctor", "[options]", "find out which hop fails", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_doctor},
         {"context ls", "", "list the meshes you know", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_context_ls},
-        {"context use", "NAME", "make a mesh the current one", NULL, {NULL}, 1, 1, CLI_WORDS_NONE, MESH, verb_context_use},
-        {"context rm", "NAME", "forget a mesh and its token", NULL, {NULL}, 1, 1, CLI_WORDS_NONE, MESH, verb_context_rm},
+        {"context use", "NAME", "make a mesh the current one", NULL, {NULL}, 1, 1, CLI_WORDS_CONTEXTS, MESH, verb_context_use},
+        {"context rm", "NAME", "forget a mesh and its token", NULL, {NULL}, 1, 1, CLI_WORDS_CONTEXTS, MESH, verb_context_rm},
         {"config show", "", "what is set, and where it comes from", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_config_show},
         {"broker", "[-- OPTION...]", "run the broker itself (services do)", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_broker},
         {"node", "[-- OPTION...]", "run a node itself (services do)", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_node},
 
         {"help", "[COMMAND|TOPIC]", "help on a command, or exit-codes, selectors, filters, env", NULL,
          {NULL}, 0, 2, CLI_WORDS_COMMANDS, OTHER, cli_help},
-        {"completion", "bash|zsh|fish", "print completions for a shell", NULL, {NULL}, 1, 1, CLI_WORDS_NONE, OTHER, cli_completion},
+        {"completion", "bash|zsh|fish", "print completions for a shell", NULL, {NULL}, 1, 1, CLI_WORDS_SHELLS, OTHER, cli_completion},
         {"version", "", "print the version", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, OTHER, verb_version},
 };
 
