@@ -70,9 +70,8 @@ static int file_read_header(struct feed *feed, uint64_t number, struct feed_file
         return result;
 }
 
-/* Walk the last file. Its records count up to the first that does not continue the chain; *ret_torn:
- * nothing that is sound stands behind that place. */
-static void file_walk(struct feed *feed, struct px_slice bytes, uint64_t *ret_end, bool *ret_torn)
+/* Walk the last file up to the first record that does not continue the chain; returns its offset. */
+static uint64_t file_walk(struct feed *feed, struct px_slice bytes)
 {
         struct feed_file header;
         struct feed_record record;
@@ -89,14 +88,7 @@ static void file_walk(struct feed *feed, struct px_slice bytes, uint64_t *ret_en
                 feed->events += record.events_count;
                 offset += record.bytes;
         }
-        *ret_end = offset;
-        *ret_torn = true;
-        for (; offset < bytes.length; offset += FEED_ALIGN)
-                if (feed_get_record(bytes, offset, &record) && record.index > feed->last.index) {
-                        *ret_torn = false;
-                        feed->last =
-                                (struct px_event_number){record.index, record.events_count - 1};
-                }
+        return offset;
 }
 
 static int open_last(struct feed *feed)
@@ -104,8 +96,6 @@ static int open_last(struct feed *feed)
         struct feed_file *file = &feed->files[feed->files_count - 1];
         struct px_buf bytes = {0};
         char name[DISK_NAME_BYTES];
-        uint64_t end = 0;
-        bool torn = true;
         int result;
 
         disk_numbered_name(name, file->number, FEED_SUFFIX);
@@ -113,16 +103,31 @@ static int open_last(struct feed *feed)
         if (result == 0)
                 result = feed_open_file(feed, file->number, 0, &feed->fd);
         if (result == 0) {
-                file_walk(feed, px_buf_slice(&bytes), &end, &torn);
-                if (!torn)
-                        feed_give_up(feed, feed->files_count - 1, end);
-                else if (end < bytes.length && ftruncate(feed->fd, (off_t)end) != 0)
-                        result = -errno;
-                file->bytes = torn ? end : bytes.length;
+                file->bytes = file_walk(feed, px_buf_slice(&bytes));
                 feed->dirty = true; /* a process that was killed need not have flushed */
         }
         px_buf_fini(&bytes);
         return result;
+}
+
+/* Does the journal have what is missing behind the last sound event? Then what stands there is cut off
+ * and written again. If not, nothing older is kept; the damaged file stays as it is. */
+static int open_end(struct feed *feed, struct px_event_number known, uint64_t kept_from)
+{
+        if (feed_number_before(feed->last, known) && feed->last.index < kept_from) {
+                fprintf(stderr,
+                        FEED_DIR "/: damaged behind event %" PRIu64 ".%" PRIu32
+                                 "; events up to batch %" PRIu64 " are no longer kept\n",
+                        feed->last.index, feed->last.position, kept_from);
+                feed->last = (struct px_event_number){kept_from, UINT32_MAX};
+                feed->floor = feed->last;
+                feed->begin_new = feed->files_count > 0;
+                return 0;
+        }
+        if (feed->fd >= 0 &&
+            ftruncate(feed->fd, (off_t)feed->files[feed->files_count - 1].bytes) != 0)
+                return -errno;
+        return 0;
 }
 
 /* A header that is not sound: of the last file it mostly means that the file was being begun. If not,
@@ -182,13 +187,8 @@ int feed_open(struct feed *feed, int dir_fd, const struct feed_limits *limits,
                 feed->floor = feed->files[0].previous;
                 result = open_last(feed);
         }
-        if (result == 0 && feed_number_before(feed->last, known) && feed->last.index < kept_from) {
-                fprintf(stderr, FEED_DIR "/: events up to %" PRIu64 " are no longer kept\n",
-                        kept_from);
-                feed->last = (struct px_event_number){kept_from, UINT32_MAX};
-                feed->floor = feed->last;
-                feed->begin_new = feed->files_count > 0;
-        }
+        if (result == 0)
+                result = open_end(feed, known, kept_from);
         if (result < 0)
                 feed_close(feed);
         return result;

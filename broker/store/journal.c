@@ -110,25 +110,30 @@ static void segment_push(struct journal *journal, uint64_t number, uint64_t byte
         };
 }
 
-static int segment_write_header(struct journal *journal, const struct journal_segment *segment)
+/* Make a segment file one that continues the chain: header, file and name are flushed. */
+static int segment_write_header(struct journal *journal, int fd, uint64_t number,
+                                uint64_t file_bytes)
 {
         uint8_t bytes[JOURNAL_HEADER_BYTES];
         struct journal_header header = {
-                .number = segment->number,
+                .number = number,
                 .epoch = journal->epoch,
-                .file_bytes = segment->bytes,
+                .file_bytes = file_bytes,
                 .previous = journal->chain,
         };
         int result;
 
         journal_put_header(bytes, &header);
-        result = disk_write_at(journal->fd, bytes, sizeof(bytes), 0);
+        result = disk_write_at(fd, bytes, sizeof(bytes), 0);
         if (result == 0)
-                result = disk_flush(journal->fd);
+                result = disk_flush(fd);
+        if (result == 0)
+                result = disk_sync_dir(journal->dir_fd);
         return result;
 }
 
-/* Begin the next segment, in which `room` bytes of records will fit. */
+/* Begin the next segment, in which `room` bytes of records will fit. On a fault the one before stays
+ * the last. */
 static int segment_begin(struct journal *journal, uint64_t passed, uint64_t room)
 {
         uint64_t number =
@@ -146,18 +151,20 @@ static int segment_begin(struct journal *journal, uint64_t passed, uint64_t room
                 result = segment_create(journal, number, journal->segment_bytes, room, &fd);
         if (result < 0)
                 return result;
+        result = disk_size(fd, &bytes);
+        if (result == 0)
+                result = segment_write_header(journal, fd, number, bytes);
+        if (result < 0) {
+                close(fd);
+                return result;
+        }
         if (journal->fd >= 0)
                 close(journal->fd);
         journal->fd = fd;
         journal->offset = JOURNAL_HEADER_BYTES;
-        result = disk_size(fd, &bytes);
         journal->filled = recycled ? bytes : 0;
         segment_push(journal, number, bytes);
-        if (result == 0)
-                result = disk_sync_dir(journal->dir_fd);
-        if (result == 0)
-                result = segment_write_header(journal, segment_last(journal));
-        return result;
+        return 0;
 }
 
 /* A process that was killed may have left records written but not flushed. */
