@@ -5,6 +5,8 @@
 
 #include <czmq.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
 
 #include "clock.h"
 #include "px_schema.h"
@@ -16,13 +18,11 @@
 #define SELF_TEST_MONITOR "inproc://plexus.self-test"
 
 struct zap {
-        zactor_t *actor;
-};
-
-struct zap_start {
         struct keys *keys;
         uint32_t account;
-        int fault;
+        zsock_t *socket; /* bound by the starter, then the thread's */
+        int stop_fd;     /* eventfd: readable = stop */
+        pthread_t thread;
 };
 
 /* ---- the decision ------------------------------------------------------------------------------
@@ -158,53 +158,62 @@ static void handle(struct keys *keys, uint32_t account, zsock_t *socket)
         zmsg_destroy(&message);
 }
 
-static void run(zsock_t *pipe, void *context)
+static void *run(void *context)
 {
-        struct zap_start *start = context;
-        struct keys *keys = start->keys;
-        uint32_t account = start->account;
-        zsock_t *socket = zsock_new(ZMQ_REP);
-        zpoller_t *poller;
+        struct zap *zap = context;
+        zmq_pollitem_t items[] = {
+                {.socket = zsock_resolve(zap->socket), .events = ZMQ_POLLIN},
+                {.fd = zap->stop_fd, .events = ZMQ_POLLIN},
+        };
 
-        if (socket == NULL || zsock_bind(socket, ZAP_ENDPOINT) != 0)
-                start->fault = -zmq_errno();
-        zsock_signal(pipe, 0); /* from here on `start` is gone */
-        poller = zpoller_new(pipe, socket, NULL);
-        for (;;) {
-                void *ready = zpoller_wait(poller, -1);
-                if (ready == socket)
-                        handle(keys, account, socket);
-                else if (ready == pipe || zpoller_terminated(poller))
-                        break; /* the only word on the pipe is "$TERM" */
+        while (items[1].revents == 0) {
+                if (zmq_poll(items, (int)PX_COUNT_OF(items), -1) < 0)
+                        PX_ASSERT(zmq_errno() == EINTR);
+                else if (items[0].revents != 0)
+                        handle(zap->keys, zap->account, zap->socket);
         }
-        zpoller_destroy(&poller);
-        zsock_destroy(&socket);
+        return NULL;
+}
+
+static void zap_free(struct zap *zap)
+{
+        zsock_destroy(&zap->socket);
+        if (zap->stop_fd >= 0)
+                close(zap->stop_fd);
+        px_free(zap);
 }
 
 int zap_start(struct keys *keys, struct zap **ret_zap)
 {
-        struct zap_start start = {.keys = keys, .account = geteuid()};
-        zactor_t *actor = zactor_new(run, &start);
-        struct zap *zap;
+        struct zap *zap = px_alloc(sizeof(*zap));
+        int fault = 0;
 
-        if (actor == NULL)
-                return -ENOMEM;
-        if (start.fault != 0) {
-                zactor_destroy(&actor);
-                return start.fault;
-        }
-        zap = px_alloc(sizeof(*zap));
-        zap->actor = actor;
-        *ret_zap = zap;
-        return 0;
+        zap->keys = keys;
+        zap->account = geteuid();
+        zap->socket = zsock_new(ZMQ_REP);
+        zap->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (zap->socket == NULL || zap->stop_fd < 0)
+                fault = -errno;
+        else if (zsock_bind(zap->socket, ZAP_ENDPOINT) != 0)
+                fault = -zmq_errno();
+        else
+                fault = -pthread_create(&zap->thread, NULL, run, zap);
+        if (fault == 0)
+                *ret_zap = zap;
+        else
+                zap_free(zap);
+        return fault;
 }
 
 void zap_stop(struct zap *zap)
 {
+        uint64_t one = 1;
+
         if (zap == NULL)
                 return;
-        zactor_destroy(&zap->actor);
-        px_free(zap);
+        PX_ASSERT(write(zap->stop_fd, &one, sizeof(one)) == (ssize_t)sizeof(one));
+        PX_ASSERT(pthread_join(zap->thread, NULL) == 0);
+        zap_free(zap);
 }
 
 /* ---- the test at start -------------------------------------------------------------------------
