@@ -124,20 +124,31 @@ static bool join_chunk(void *context, struct px_slice key, struct px_slice value
         return true;
 }
 
-void assigns_add(struct assigns *assigns, struct px_log *log, uint64_t peer, uint64_t node_session,
-                 const struct px_assign *item)
+/* Join the chunks of the job's spec in assigns->spec. */
+static int read_spec(struct assigns *assigns, struct px_log *log, struct px_job_id job)
 {
-        struct row_key prefix = row_key_u64(item->job.value);
-        struct open_message *message;
-        struct px_assign *kept;
+        struct row_key prefix = row_key_u64(job.value);
         uint64_t damaged = 0;
-        size_t bytes;
+        int result;
 
         px_buf_reset(&assigns->spec);
-        if (px_read_each(log, PX_TABLE_SPEC, row_key_slice(&prefix), join_chunk, &assigns->spec,
-                         &damaged) != PX_OK ||
-            damaged > 0 || assigns->spec.length == 0)
-                return;
+        result = px_read_each(log, PX_TABLE_SPEC, row_key_slice(&prefix), join_chunk,
+                              &assigns->spec, &damaged);
+        if (result == PX_E_DAMAGED || damaged > 0)
+                return PX_E_DAMAGED;
+        return result != PX_OK || assigns->spec.length == 0 ? PX_E_ABSENT : PX_OK;
+}
+
+int assigns_add(struct assigns *assigns, struct px_log *log, uint64_t peer, uint64_t node_session,
+                const struct px_assign *item)
+{
+        int result = read_spec(assigns, log, item->job);
+        struct open_message *message;
+        struct px_assign *kept;
+        size_t bytes;
+
+        if (result != PX_OK)
+                return result;
         bytes = assigns->spec.length + item->task_type.length + item->principal.length +
                 item->name.length + ITEM_BYTES;
         message = message_with_room(assigns, peer, node_session, bytes);
@@ -153,4 +164,5 @@ void assigns_add(struct assigns *assigns, struct px_log *log, uint64_t peer, uin
         kept->name = px_arena_copy(&message->arena, item->name);
         kept->spec = px_arena_copy(&message->arena, px_buf_slice(&assigns->spec));
         message->bytes += bytes;
+        return PX_OK;
 }

@@ -17,11 +17,12 @@ typedef void assigns_send(void *context, uint64_t peer, struct px_slice frame);
 
 struct assigns *assigns_new(assigns_send *send, void *context);
 void assigns_free(struct assigns *assigns);
-/* Add one item with the job's spec. A job whose spec is gone (it was purged meanwhile) is left out;
- * the core repeats or ends what matters.
- * Owns: the item's slices are copied. */
-void assigns_add(struct assigns *assigns, struct px_log *log, uint64_t peer, uint64_t node_session,
-                 const struct px_assign *item);
+/* Add one item with the job's spec.
+ * Owns:    the item's slices are copied.
+ * Refuses: PX_E_ABSENT the spec is gone (the job was purged meanwhile); PX_E_DAMAGED it was set
+ * aside. */
+int assigns_add(struct assigns *assigns, struct px_log *log, uint64_t peer, uint64_t node_session,
+                const struct px_assign *item);
 /* Send what was gathered for this peer, so that what follows stays behind it. */
 void assigns_flush_peer(struct assigns *assigns, uint64_t peer);
 void assigns_flush(struct assigns *assigns);

@@ -56,14 +56,20 @@ void batch_add_message(struct batch *batch, uint8_t origin, uint64_t peer,
         };
 }
 
-void batch_add_own(struct batch *batch, uint64_t peer, struct px_slice frame)
+void batch_add_for(struct batch *batch, uint8_t origin, uint64_t peer,
+                   struct px_principal_id principal, struct px_slice frame)
 {
         struct px_slice kept = px_arena_copy(&batch->arena, frame);
-        struct core_command command = {.origin = CORE_FROM_SHELL, .peer = peer};
+        struct core_command command = {.origin = origin, .peer = peer, .principal = principal};
 
         PX_ASSERT(!batch_own_full(batch));
         PX_ASSERT(px_wire_get_header(kept, &command.header, &command.body) == PX_WIRE_OK);
         batch->commands[batch->commands_count++] = command;
+}
+
+void batch_add_own(struct batch *batch, uint64_t peer, struct px_slice frame)
+{
+        batch_add_for(batch, CORE_FROM_SHELL, peer, (struct px_principal_id){0}, frame);
 }
 
 static size_t count_rows(struct px_slice rows)

@@ -39,6 +39,9 @@ void batch_add_message(struct batch *batch, uint8_t origin, uint64_t peer,
                        zmq_msg_t *body);
 /* Add a command of the shell itself. Owns: frame (header and body) is copied. */
 void batch_add_own(struct batch *batch, uint64_t peer, struct px_slice frame);
+/* Add a command in the name of a peer. Owns: frame is copied. */
+void batch_add_for(struct batch *batch, uint8_t origin, uint64_t peer,
+                   struct px_principal_id principal, struct px_slice frame);
 /* Read the rows that the commands need (core_wants) and hang them on as facts. */
 void batch_prefetch(struct batch *batch, const struct core *core, struct px_log *log);
 void batch_reset(struct batch *batch);

@@ -129,8 +129,8 @@ int load_core(struct shell *shell)
                 .session_ms = (uint64_t)25 * 3600 * 1000,
                 .assign_repeat_ms = 3000,
                 .jobs_max = PX_LIMIT_JOBS,
-                .broker_public = px_slice_of(shell->identity.public_key,
-                                             sizeof(shell->identity.public_key)),
+                .broker_public =
+                        px_slice_of(shell->identity.public_key, sizeof(shell->identity.public_key)),
         };
 
         if (shell->options->record != NULL) {

@@ -16,6 +16,8 @@
 #include "px_codec.h"
 #include "shell.h"
 
+/* The table of keys is built anew this often, so that tokens end when they expire. */
+#define KEYS_EVERY_MS 15000
 /* Room, silence and retention are looked at this often when nothing else happens. */
 #define IDLE_MS 1000
 
@@ -133,6 +135,16 @@ static void add_retention(struct shell *shell)
         px_buf_fini(&frame);
 }
 
+static void renew_keys(struct shell *shell)
+{
+        int64_t now_ms = clock_steady_ms();
+
+        if (now_ms < shell->keys_due_ms)
+                return;
+        shell->keys_due_ms = now_ms + KEYS_EVERY_MS;
+        load_keys(shell);
+}
+
 /* A step without messages: when the core asked for one, and at the start, when leases begin anew.
  */
 static void add_tick(struct shell *shell)
@@ -221,6 +233,7 @@ int loop_run(struct shell *shell)
                         return BROKER_EXIT_IO;
                 release_durable(shell, durable);
                 add_gone_peers(shell);
+                renew_keys(shell);
                 add_storage(shell);
                 add_retention(shell);
                 if (durable < shell->index && !batch_full(shell->batch))

@@ -72,6 +72,29 @@ static void notice_refusal(struct shell *shell, const struct core_effect *effect
         px_arena_fini(&arena);
 }
 
+/* A job whose specification is damaged can't be handed out: it ends, with the reason in words, as
+ * if the node had found that. */
+static void refuse_for_node(struct shell *shell, const struct core_effect *effect)
+{
+        struct peer *peer = peers_find(shell->peers, effect->peer);
+        struct px_accept item = {
+                .job = effect->assign.item.job,
+                .fence = effect->assign.item.fence,
+                .code = PX_E_NOT_RUNNABLE,
+                .text = px_slice_text("the stored specification is damaged and was set aside"),
+        };
+        struct px_m_accept accept = {
+                .session = effect->assign.node_session, .items = &item, .items_count = 1};
+        struct px_buf frame = {0};
+
+        if (peer == NULL || batch_own_full(shell->batch))
+                return; /* the core assigns it again */
+        px_m_accept_frame(&accept, 0, 0, &frame);
+        batch_add_for(shell->batch, CORE_FROM_NODE, effect->peer, peer->principal,
+                      px_buf_slice(&frame));
+        px_buf_fini(&frame);
+}
+
 static void carry_out(struct shell *shell, const struct core_effect *effect)
 {
         switch ((enum core_effect_kind)effect->kind) {
@@ -81,8 +104,9 @@ static void carry_out(struct shell *shell, const struct core_effect *effect)
                 release_send(shell, effect->peer, effect->send.frame, effect->send.payload);
                 return;
         case CORE_EFFECT_ASSIGN:
-                assigns_add(shell->assigns, shell->log, effect->peer, effect->assign.node_session,
-                            &effect->assign.item);
+                if (assigns_add(shell->assigns, shell->log, effect->peer,
+                                effect->assign.node_session, &effect->assign.item) == PX_E_DAMAGED)
+                        refuse_for_node(shell, effect);
                 return;
         case CORE_EFFECT_LOG_OPEN:
                 egress_log_open(shell->egress, &effect->log_open);

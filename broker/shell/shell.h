@@ -65,6 +65,7 @@ struct shell {
         struct core *core;
         struct core_clock clock;
         struct keys *keys;
+        int64_t keys_due_ms; /* steady time at which expiry is looked at */
         struct zap *zap;
         struct egress *egress;
         struct peers *peers;
