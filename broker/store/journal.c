@@ -211,10 +211,13 @@ static void records_seal(struct journal *journal, struct px_buf *records)
 
 int journal_make_room(struct journal *journal, size_t bytes, uint64_t passed)
 {
+        int result;
+
         PX_ASSERT(journal->fd >= 0);
         if (bytes <= segment_last(journal)->bytes - journal->offset)
                 return 0;
-        return segment_begin(journal, passed, bytes);
+        result = segment_begin(journal, passed, bytes);
+        return result == 0 ? journal_trim(journal, passed) : result;
 }
 
 /* Have the blocks up to `end` written; if they are not, many more at once. The zeros are flushed with

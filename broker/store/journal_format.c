@@ -111,6 +111,15 @@ static void record_decode(const uint8_t *at, size_t body, struct journal_record 
         };
 }
 
+size_t journal_peek_bytes(struct px_slice bytes)
+{
+        if (bytes.length < JOURNAL_RECORD_HEADER_BYTES ||
+            px_get_be32(bytes.data) != RECORD_MAGIC ||
+            px_get_be32(bytes.data + 4) > JOURNAL_BODY_BYTES_MAX)
+                return 0;
+        return record_bytes(px_get_be32(bytes.data + 4));
+}
+
 enum journal_read journal_get_record(struct px_slice bytes, size_t offset,
                                      struct journal_record *ret_record)
 {

@@ -87,6 +87,8 @@ size_t journal_seal_record(uint8_t *at, uint64_t flushed, struct journal_chain *
 /* Read the record at `offset`: length, crc and shape are checked, the chain is not. */
 enum journal_read journal_get_record(struct px_slice bytes, size_t offset,
                                      struct journal_record *ret_record);
+/* The size that the record says it has; 0 when none begins here. Nothing else is checked. */
+size_t journal_peek_bytes(struct px_slice bytes);
 /* The same for a record of one's own, not sealed yet perhaps: no crc is checked. */
 void journal_own_record(struct px_slice bytes, size_t offset, struct journal_record *ret_record);
 /* Only the rows of such a record, and its size: what sealing does not touch. */

@@ -14,14 +14,15 @@
 
 #include "disk.h"
 #include "journal.h"
+#include "journal_window.h"
 #include "px_schema.h"
 
 struct replay {
         struct journal *journal;
         const struct journal_base *base;
         char *refusal;
-        struct px_buf bytes;   /* of the segment at hand */
-        size_t end;            /* where the chain ended in it */
+        struct journal_window window; /* on the segment at hand */
+        uint64_t end;          /* where the chain ended in it */
         uint64_t number;       /* of the segment at hand */
         bool chain_known;      /* false until the first header was read */
         bool applied_seen;     /* the record that the store applied last stands in the chain */
@@ -40,29 +41,21 @@ __attribute__((format(printf, 3, 4))) static int replay_refuse(struct replay *re
 
 static int replay_load(struct replay *replay, uint64_t number)
 {
-        char name[DISK_NAME_BYTES];
-
-        px_buf_reset(&replay->bytes);
         replay->number = number;
-        disk_numbered_name(name, number, JOURNAL_SUFFIX);
-        return disk_read_file(replay->journal->dir_fd, name, &replay->bytes);
+        return journal_window_open(&replay->window, replay->journal->dir_fd, number);
 }
 
 /* Is there a record at or after `offset` that proves a loss: it knows of flushed records behind the
  * chain's end, or (header_lost) it is newer than the chain at all? */
-static bool replay_finds_proof(const struct replay *replay, size_t offset, bool header_lost,
+static bool replay_finds_proof(struct replay *replay, uint64_t offset, bool header_lost,
                                uint64_t *ret_index)
 {
-        struct px_slice bytes = px_buf_slice(&replay->bytes);
+        struct journal_window *window = &replay->window;
         uint64_t known = replay->journal->chain.index;
         struct journal_record record;
 
-        while (offset < bytes.length) {
-                if (bytes.data[offset] == 0) { /* most of a new segment */
-                        offset += JOURNAL_ALIGN;
-                        continue;
-                }
-                if (journal_get_record(bytes, offset, &record) != JOURNAL_GOOD) {
+        while ((offset = journal_window_skip(window, offset)) < window->file_bytes) {
+                if (!journal_window_record(window, offset, &record)) {
                         offset += JOURNAL_ALIGN;
                         continue;
                 }
@@ -95,13 +88,12 @@ static int replay_record(struct replay *replay, const struct journal_record *rec
 
 static int replay_records(struct replay *replay)
 {
-        struct px_slice bytes = px_buf_slice(&replay->bytes);
         struct journal_chain *chain = &replay->journal->chain;
         struct journal_record record;
-        size_t offset = JOURNAL_HEADER_BYTES;
+        uint64_t offset = JOURNAL_HEADER_BYTES;
         int result = 0;
 
-        while (journal_get_record(bytes, offset, &record) == JOURNAL_GOOD) {
+        while (journal_window_record(&replay->window, offset, &record)) {
                 if (record.previous_crc != chain->crc || record.index <= chain->index)
                         break;
                 result = replay_record(replay, &record);
@@ -110,7 +102,7 @@ static int replay_records(struct replay *replay)
                 offset += record.bytes;
         }
         replay->end = offset;
-        return result;
+        return result != 0 ? result : replay->window.fault;
 }
 
 static int replay_header_lost(struct replay *replay, bool last)
@@ -130,9 +122,12 @@ static int replay_header(struct replay *replay, bool last, bool *ret_begun)
 {
         struct journal *journal = replay->journal;
         struct journal_header header;
-        enum journal_read got = journal_get_header(px_buf_slice(&replay->bytes), &header);
+        struct px_slice bytes = journal_window_at(&replay->window, 0, JOURNAL_HEADER_BYTES);
+        enum journal_read got = journal_get_header(bytes, &header);
 
         *ret_begun = false;
+        if (replay->window.fault < 0)
+                return replay->window.fault;
         if (got == JOURNAL_NEWER)
                 return replay_refuse(replay, PX_E_VERSION,
                                      "journal/%020" PRIu64 JOURNAL_SUFFIX
@@ -140,12 +135,12 @@ static int replay_header(struct replay *replay, bool last, bool *ret_begun)
                                      replay->number);
         if (got != JOURNAL_GOOD || header.number != replay->number)
                 return replay_header_lost(replay, last);
-        if (header.file_bytes > replay->bytes.length)
+        if (header.file_bytes > replay->window.file_bytes)
                 return replay_refuse(replay, PX_E_DAMAGED,
                                      "journal/%020" PRIu64 JOURNAL_SUFFIX
-                                     ": cut short at offset %zu, it had %" PRIu64
+                                     ": cut short at offset %" PRIu64 ", it had %" PRIu64
                                      " bytes; restore it from a backup",
-                                     replay->number, replay->bytes.length, header.file_bytes);
+                                     replay->number, replay->window.file_bytes, header.file_bytes);
         if (!replay->chain_known) {
                 journal->chain = header.previous;
                 replay->applied_seen = header.previous.index == replay->base->applied.index;
@@ -154,7 +149,7 @@ static int replay_header(struct replay *replay, bool last, bool *ret_begun)
                    header.previous.crc != journal->chain.crc) {
                 return replay_refuse(replay, PX_E_DAMAGED,
                                      "journal/%020" PRIu64 JOURNAL_SUFFIX
-                                     ": acknowledged data is damaged at offset %zu: batch %" PRIu64
+                                     ": acknowledged data is damaged at offset %" PRIu64 ": batch %" PRIu64
                                      " to %" PRIu64 " are missing; restore it from a backup",
                                      replay->number - 1, replay->end, journal->chain.index + 1,
                                      header.previous.index);
@@ -188,7 +183,7 @@ static int replay_segment(struct replay *replay, uint64_t number, bool last)
         if (last && replay_finds_proof(replay, replay->end, false, &index))
                 return replay_refuse(replay, PX_E_DAMAGED,
                                      "journal/%020" PRIu64 JOURNAL_SUFFIX
-                                     ": acknowledged data is damaged at offset %zu: batch %" PRIu64
+                                     ": acknowledged data is damaged at offset %" PRIu64 ": batch %" PRIu64
                                      " is missing before batch %" PRIu64
                                      "; restore it from a backup",
                                      number, replay->end, journal->chain.index + 1, index);
@@ -196,7 +191,7 @@ static int replay_segment(struct replay *replay, uint64_t number, bool last)
         segment->number = number;
         segment->previous = previous;
         segment->index_last = journal->chain.index;
-        segment->bytes = replay->bytes.length;
+        segment->bytes = replay->window.file_bytes;
         return PX_OK;
 }
 
@@ -216,7 +211,7 @@ static int replay_check_end(struct replay *replay)
         if (base->applied.index > index)
                 return replay_refuse(replay, PX_E_DAMAGED,
                                      "journal/%020" PRIu64 JOURNAL_SUFFIX
-                                     ": acknowledged data is damaged at offset %zu: it ends with "
+                                     ": acknowledged data is damaged at offset %" PRIu64 ": it ends with "
                                      "batch %" PRIu64 ", but db/data.mdb has applied batch %" PRIu64
                                      "; restore it from a backup",
                                      replay->number, replay->end, index, base->applied.index);
@@ -255,13 +250,14 @@ int journal_open(struct journal *journal, int dir_fd, const struct journal_base 
         size_t count = 0;
         int result;
 
+        journal_window_init(&replay.window);
         *journal = (struct journal){.dir_fd = dir_fd, .fd = -1};
         result = disk_list_numbered(dir_fd, JOURNAL_SUFFIX, JOURNAL_SEGMENTS_MAX, &numbers, &count);
         if (result < 0)
                 return result;
         journal->segments = px_alloc((count + 1) * sizeof(*journal->segments));
         result = replay_all(&replay, numbers, count);
-        px_buf_fini(&replay.bytes);
+        journal_window_fini(&replay.window);
         px_free(numbers);
         if (result != PX_OK)
                 journal_close(journal);
@@ -269,18 +265,18 @@ int journal_open(struct journal *journal, int dir_fd, const struct journal_base 
 }
 
 /* The records of one segment that was judged good. */
-static int each_in_segment(struct px_slice bytes, const struct journal_segment *segment,
+static int each_in_segment(struct journal_window *window, const struct journal_segment *segment,
                            uint64_t after,
                            int (*visit)(void *context, const struct journal_record *record),
                            void *context)
 {
         struct journal_chain chain = segment->previous;
         struct journal_record record;
-        size_t offset = JOURNAL_HEADER_BYTES;
+        uint64_t offset = JOURNAL_HEADER_BYTES;
         int result = 0;
 
         while (result == 0 && chain.index < segment->index_last) {
-                if (journal_get_record(bytes, offset, &record) != JOURNAL_GOOD ||
+                if (!journal_window_record(window, offset, &record) ||
                     record.previous_crc != chain.crc)
                         return -EIO; /* it was read a moment ago */
                 if (record.index > after)
@@ -297,6 +293,7 @@ int journal_each(struct journal *journal, uint64_t after,
         struct replay replay = {.journal = journal};
         int result = 0;
 
+        journal_window_init(&replay.window);
         for (size_t i = 0; i < journal->segments_count && result == 0; i++) {
                 const struct journal_segment *segment = &journal->segments[i];
 
@@ -304,9 +301,9 @@ int journal_each(struct journal *journal, uint64_t after,
                         continue;
                 result = replay_load(&replay, segment->number);
                 if (result == 0)
-                        result = each_in_segment(px_buf_slice(&replay.bytes), segment, after,
-                                                 visit, context);
+                        result = each_in_segment(&replay.window, segment, after, visit,
+                                                 context);
         }
-        px_buf_fini(&replay.bytes);
+        journal_window_fini(&replay.window);
         return result;
 }

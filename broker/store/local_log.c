@@ -272,7 +272,8 @@ static void local_close(struct px_log *log)
         local_stop(local, &local->store_stop, &local->store_wake, local->store_thread);
         local_reclaim(local);
         PX_ASSERT(local->views_waiting == 0);
-        if (atomic_load(&local->fault) == 0)
+        if (atomic_load(&local->fault) == 0 &&
+            journal_trim(&local->journal, atomic_load(&local->passed)) == 0)
                 state_mark_put(local->dir_fd, &local->store);
         local_free(local);
 }

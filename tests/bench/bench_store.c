@@ -2,12 +2,15 @@
 /* bench_store.c - durable batches a second of the local log, by how many commands are outstanding.
  * Each command is one row of 200 bytes and one event; the caller waits until durable before it goes
  * on, as closed-loop clients do. Those that are acknowledged together make the next batch.
- * Options: [DIR] [SECONDS]; DIR is made empty by the caller. */
+ * Then, with ROWS, how long a start takes with so many rows: stopped in good order, and killed.
+ * Options: [DIR] [SECONDS] [ROWS]; DIR is made empty by the caller. */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "px_log.h"
 #include "px_schema.h"
@@ -117,6 +120,68 @@ static void run(struct bench *bench, size_t outstanding, double seconds)
                took / (double)done * (double)outstanding * 1e3, stalls);
 }
 
+/* Open the store; milliseconds it took. */
+static double open_ms(struct bench *bench, const char *dir)
+{
+        struct px_log_options options = {.dir = dir};
+        struct px_log_start start;
+        double begin = now_s();
+        int result = px_log_open_local(&options, 0, &bench->log, &start);
+
+        if (result != 0) {
+                fprintf(stderr, "bench_store: %s: %s (%d)\n", dir, start.refusal, result);
+                exit(1);
+        }
+        bench->index = start.index;
+        return (now_s() - begin) * 1e3;
+}
+
+static void fill(struct bench *bench, uint64_t rows)
+{
+        static const uint8_t value[VALUE_BYTES] = {1};
+
+        for (uint64_t i = 0; i < rows;) {
+                struct px_log_batch batch = {.epoch = 1, .index = ++bench->index};
+
+                px_buf_reset(&bench->rows);
+                for (int nth = 0; nth < 1000; nth++, i++) {
+                        struct row_key key = row_key_u64(i);
+
+                        rows_put(&bench->rows, PX_TABLE_DONE, &key,
+                                 px_slice_of(value, sizeof(value)));
+                }
+                batch.rows = px_buf_slice(&bench->rows);
+                px_log_submit(bench->log, &batch);
+                while (px_log_behind(bench->log)) {
+                        wait_for(bench);
+                        px_log_durable(bench->log);
+                }
+        }
+}
+
+static void starts(struct bench *bench, const char *dir, uint64_t rows)
+{
+        pid_t pid;
+
+        open_ms(bench, dir);
+        fill(bench, rows);
+        px_log_close(bench->log);
+        printf("start with %" PRIu64 " rows, stopped in good order: %.0f ms\n", rows,
+               open_ms(bench, dir));
+        px_log_close(bench->log);
+        pid = fork();
+        if (pid == 0) {
+                open_ms(bench, dir);
+                fill(bench, 20000);
+                while (px_log_durable(bench->log) < bench->index)
+                        wait_for(bench);
+                _exit(0);
+        }
+        waitpid(pid, NULL, 0);
+        printf("start with %" PRIu64 " rows, killed: %.0f ms\n", rows, open_ms(bench, dir));
+        px_log_close(bench->log);
+}
+
 int main(int argc, char **argv)
 {
         static const size_t outstanding[] = {1, 16, 256, 2000};
@@ -134,6 +199,8 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < PX_COUNT_OF(outstanding); i++)
                 run(&bench, outstanding[i], seconds);
         px_log_close(bench.log);
+        if (argc > 3)
+                starts(&bench, options.dir, strtoull(argv[3], NULL, 10));
         px_buf_fini(&bench.rows);
         px_buf_fini(&bench.events);
         return 0;
