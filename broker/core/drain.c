@@ -38,7 +38,7 @@ static void node_change(struct core *core, struct node *node, int change)
                 node_stop(core, node, change == PX_NODE_CHANGE_STOP_KILL);
                 break;
         case PX_NODE_CHANGE_REMOVE:
-                node_attempts_gone(core, node, PX_REASON_NODE_LOST);
+                node_attempts_gone(core, node, PX_REASON_NODE_LOST, false);
                 node_event(core, node, PX_EV_NODE_REMOVED, "removed by hand");
                 node_remove(core, node);
                 break;

@@ -207,14 +207,17 @@ void node_ghosts_drop(struct core *core, struct node *node)
         }
 }
 
-void node_attempts_gone(struct core *core, struct node *node, int reason)
+void node_attempts_gone(struct core *core, struct node *node, int reason, bool proven)
 {
         struct px_link *next;
 
         node_ghosts_drop(core, node);
         for (struct px_link *at = node->held.next; at != &node->held; at = next) {
+                struct job *job = PX_CONTAINER_OF(at, struct attempt, link)->job;
+
                 next = at->next;
-                attempt_gone(core, PX_CONTAINER_OF(at, struct attempt, link)->job, reason, false);
+                /* Cancelled is said only of what is known to be dead. */
+                attempt_gone(core, job, reason, !proven && job->state == PX_JOB_STATE_CANCELLING);
         }
         PX_ASSERT(px_list_empty(&node->held));
 }
@@ -514,7 +517,7 @@ void bye_take(struct core *core, const struct px_m_node_bye *bye)
         node_event(core, node, PX_EV_NODE_STOPPED,
                    bye->gone ? "its attempts were ended" : "its attempts go on");
         if (bye->gone)
-                node_attempts_gone(core, node, PX_REASON_DRAINED);
+                node_attempts_gone(core, node, PX_REASON_DRAINED, true);
         if (px_list_empty(&node->held)) {
                 node->alive = false;
                 timer_disarm(core, &node->lease);

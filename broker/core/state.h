@@ -257,8 +257,8 @@ void nodes_fini(struct core *core);
 void node_lease_fired(struct core *core, uint64_t id);
 void node_repeat_fired(struct core *core, uint64_t id);
 void node_ghosts_drop(struct core *core, struct node *node);
-/* Its attempts are gone for good. */
-void node_attempts_gone(struct core *core, struct node *node, int reason);
+/* Its attempts are gone for good; proven = the node said that nothing of them is alive. */
+void node_attempts_gone(struct core *core, struct node *node, int reason, bool proven);
 struct node *node_of_command(struct core *core, uint64_t session); /* NULL = dropped or AGAIN said */
 void nodes_lease_anew(struct core *core);
 

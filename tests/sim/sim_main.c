@@ -5,9 +5,11 @@
 #include "sim.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -148,6 +150,7 @@ static void run_all(const struct arguments *arguments, struct progress *progress
                 if (child < 0)
                         exit(71);
                 if (child == 0) {
+                        prctl(PR_SET_PDEATHSIG, SIGKILL);
                         run_child(arguments, progress, end);
                         exit(0);
                 }

@@ -83,3 +83,18 @@ TEST(a_start_time_that_passed_while_no_broker_ran_is_seen)
         driver_run_ms(driver, 1);
         EXPECT_TEXT(driver_state(driver, job), "queued");
 }
+
+TEST(a_cancel_on_a_node_that_is_removed_ends_lost_because_nobody_knows)
+{
+        struct driver *driver = driver_start((struct driver_options){.lease_ms = 1000});
+        struct player n1 = driver_node(driver, KEY1, "n1");
+        struct client ana = driver_client(driver, ANA);
+        struct client root = driver_client(driver, ROOT);
+        uint64_t job = client_submit(&ana, driver_true(driver), NULL);
+
+        player_runs(&n1, job);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, job, (struct change_args){0}), 0);
+        driver_run_ms(driver, 1000);
+        EXPECT_INT(client_node_change(&root, PX_NODE_CHANGE_REMOVE, "n1"), 0);
+        EXPECT_TEXT(driver_state(driver, job), "lost");
+}
