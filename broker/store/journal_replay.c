@@ -163,7 +163,6 @@ static int replay_segment(struct replay *replay, uint64_t number, bool last)
 {
         struct journal *journal = replay->journal;
         struct journal_segment *segment;
-        char name[DISK_NAME_BYTES];
         struct journal_chain previous;
         uint64_t index = 0;
         bool begun;
@@ -175,8 +174,7 @@ static int replay_segment(struct replay *replay, uint64_t number, bool last)
                 return result;
         previous = journal->chain;
         if (!begun)
-                return disk_remove(journal->dir_fd,
-                                   disk_numbered_name(name, number, JOURNAL_SUFFIX));
+                return PX_OK; /* the next segment takes its place */
         result = replay_records(replay);
         if (result != 0)
                 return result;

@@ -179,19 +179,21 @@ static int create_fill(struct lmdb_store *store)
         return mdb_txn_commit(txn);
 }
 
+/* map_bytes 0: only to read, with the size that the file says. */
 static int env_new(struct lmdb_store *store, const char *path, uint64_t map_bytes)
 {
+        unsigned flags = MDB_NOTLS | (map_bytes == 0 ? MDB_RDONLY : 0u);
         int result = mdb_env_create(&store->env);
 
         if (result != MDB_SUCCESS)
                 return result;
         result = mdb_env_set_maxdbs(store->env, LMDB_STORE_DATABASES_MAX);
-        if (result == MDB_SUCCESS)
+        if (result == MDB_SUCCESS && map_bytes > 0)
                 result = mdb_env_set_mapsize(store->env, map_bytes);
         if (result == MDB_SUCCESS)
                 result = mdb_env_set_maxreaders(store->env, LMDB_STORE_READERS_MAX);
         if (result == MDB_SUCCESS)
-                result = mdb_env_open(store->env, path, MDB_NOTLS, 0600);
+                result = mdb_env_open(store->env, path, flags, 0600);
         return result;
 }
 

@@ -53,7 +53,8 @@ struct lmdb_store {
 
 /* Make db/ in dir_fd with empty databases: whole or not at all. */
 int lmdb_store_create(int dir_fd, const char *dir);
-/* Open db/ for reading and writing. `dir` is the directory's path. Faults: -errno.
+/* Open db/ for reading and writing, or with map_bytes 0 only to read. `dir` is the directory's path.
+ * Faults: -errno.
  * Refuses: PX_E_DAMAGED, PX_E_VERSION with words. */
 int lmdb_store_open(struct lmdb_store *store, const char *dir, uint64_t map_bytes,
                     char *ret_refusal, size_t refusal_room);
