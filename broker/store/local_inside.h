@@ -74,6 +74,7 @@ struct local_log {
         uint32_t views_waiting;
         uint64_t index_last;    /* submitted */
         uint64_t index_applied; /* last record of the last transaction */
+        uint64_t bytes_submitted; /* in all */
         uint64_t bytes_unapplied;
         uint64_t bytes_flushed; /* of these, flushed */
         uint64_t bytes_applied; /* not yet taken off by the core thread */

@@ -144,6 +144,7 @@ static size_t group_append(struct local_log *local, struct batch_group *group,
         bytes = group->records.length - offset;
         group->index_last = batch->index;
         group->batches++;
+        local->bytes_submitted += bytes;
         local->bytes_unapplied += bytes;
         return offset;
 }
@@ -223,12 +224,13 @@ static int local_fd(struct px_log *log)
 static bool local_room(struct px_log *log)
 {
         struct local_log *local = local_of(log);
-        uint64_t unapplied;
+        uint64_t unapplied, submitted;
 
         pthread_mutex_lock(&local->mutex);
         unapplied = local->bytes_unapplied;
+        submitted = local->bytes_submitted;
         pthread_mutex_unlock(&local->mutex);
-        return space_room(&local->space, &local->store, unapplied);
+        return space_room(&local->space, &local->store, unapplied, submitted);
 }
 
 static struct px_event_number local_feed_last(struct px_log *log)

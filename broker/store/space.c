@@ -48,8 +48,7 @@ int space_init(struct space *space, int dir_fd, uint64_t ballast_bytes, uint64_t
 
         *space = (struct space){.dir_fd = dir_fd,
                                 .ballast_bytes = ballast_bytes,
-                                .segment_bytes = segment_bytes,
-                                .room = true};
+                                .segment_bytes = segment_bytes};
         PX_ASSERT(pthread_mutex_init(&space->mutex, NULL) == 0);
         result = ballast_make(space);
         if (result == -ENOSPC)
@@ -89,7 +88,8 @@ static uint64_t map_free_pages(const struct lmdb_store *store)
         return pages;
 }
 
-static bool map_has_room(const struct lmdb_store *store, uint64_t unapplied_bytes)
+/* Bytes of pages that the map has left before submits stop. */
+static uint64_t map_left(const struct lmdb_store *store)
 {
         uint64_t limit = store->map_bytes / 1000 * SPACE_MAP_PERMILLE;
         uint64_t used, page;
@@ -98,28 +98,36 @@ static bool map_has_room(const struct lmdb_store *store, uint64_t unapplied_byte
 
         if (mdb_env_info(store->env, &info) != MDB_SUCCESS ||
             mdb_env_stat(store->env, &stat) != MDB_SUCCESS)
-                return false;
+                return 0;
         page = stat.ms_psize;
         used = (info.me_last_pgno + 1) * page;
-        if (used + AMPLIFICATION * unapplied_bytes > limit)
+        if (used > limit / 2)
                 used -= PX_MIN(used, map_free_pages(store) * page);
-        return used + AMPLIFICATION * unapplied_bytes <= limit;
+        return limit - PX_MIN(limit, used);
 }
 
-bool space_room(struct space *space, const struct lmdb_store *store, uint64_t unapplied_bytes)
+static uint64_t disk_left(const struct space *space)
+{
+        uint64_t left = disk_free(space);
+
+        return space->ballast ? left - PX_MIN(left, space->segment_bytes) : 0;
+}
+
+bool space_room(struct space *space, const struct lmdb_store *store, uint64_t unapplied_bytes,
+                uint64_t submitted_bytes)
 {
         int64_t now = disk_now_ms();
         bool room;
 
         pthread_mutex_lock(&space->mutex);
         if (space->measured_ms == 0 || now - space->measured_ms >= MEASURE_MS) {
+                uint64_t budget = PX_MIN(map_left(store), disk_left(space)) / AMPLIFICATION;
+
                 space->measured_ms = now;
-                space->room = space->ballast &&
-                              disk_free(space) >=
-                                      space->segment_bytes + AMPLIFICATION * unapplied_bytes &&
-                              map_has_room(store, unapplied_bytes);
+                space->measured_bytes = submitted_bytes;
+                space->budget_bytes = budget - PX_MIN(budget, unapplied_bytes);
         }
-        room = space->room;
+        room = submitted_bytes - space->measured_bytes < space->budget_bytes;
         pthread_mutex_unlock(&space->mutex);
         return room;
 }
@@ -133,7 +141,7 @@ bool space_give_up_ballast(struct space *space)
         pthread_mutex_lock(&space->mutex);
         had = space->ballast && disk_remove(space->dir_fd, SPACE_BALLAST) == 0;
         space->ballast = false;
-        space->room = false;
+        space->budget_bytes = 0;
         pthread_mutex_unlock(&space->mutex);
         return had;
 }

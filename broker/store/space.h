@@ -22,15 +22,18 @@ struct space {
         uint64_t ballast_bytes;
         uint64_t segment_bytes;
         bool ballast; /* the file is there */
-        bool room;
         int64_t measured_ms; /* 0 = never */
+        uint64_t measured_bytes; /* submitted in all when it was measured */
+        uint64_t budget_bytes;   /* that might be submitted after it */
 };
 
 /* Make the ballast if there is room for it. dir_fd is borrowed. Faults: -errno. */
 int space_init(struct space *space, int dir_fd, uint64_t ballast_bytes, uint64_t segment_bytes);
 void space_fini(struct space *space);
-/* Measured again when the last answer is 100 ms old. */
-bool space_room(struct space *space, const struct lmdb_store *store, uint64_t unapplied_bytes);
+/* Map and disk are measured again when the last measurement is 100 ms old; between, what was submitted
+ * counts against it. submitted_bytes: in all, since the start. */
+bool space_room(struct space *space, const struct lmdb_store *store, uint64_t unapplied_bytes,
+                uint64_t submitted_bytes);
 /* The disk is full: remove the ballast. False when it was gone already. */
 bool space_give_up_ballast(struct space *space);
 /* Before a transaction of the store that may write `bytes`: does the disk take it, if need be without
