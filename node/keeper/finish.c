@@ -88,10 +88,12 @@ static void kill_all(struct keeper *keeper)
 {
         const struct keeper_start *start = &keeper->start;
 
-        if (start->group[0] != '\0' && !group_empty(start->group))
+        if (start->group[0] != '\0' && !group_empty(start->group)) {
+                keeper->group_killed = true;
                 group_kill(start->kill_mode, start->group);
-        else
+        } else {
                 tree_signal(getpid(), SIGKILL, 0);
+        }
         keeper->phase = PHASE_KILL;
         keeper->kill_ms = keeper_now_ms() + KILL_AGAIN_MS;
 }
@@ -325,6 +327,8 @@ void finish_end(struct keeper *keeper)
                 keeper->kill_ms = keeper_now_ms() + EXIT_AGAIN_MS;
                 return;
         }
+        if (keeper->group_killed)
+                group_discard(keeper->start.group);
         keeper->phase = PHASE_ENDED;
         if (keeper->progress.changed)
                 keeper->say |= SAY_PROGRESS;

@@ -276,6 +276,43 @@ void group_tree_enforces(const struct group_tree *tree, char *ret_text, size_t r
                 snprintf(ret_text, room, "nothing: neither memory nor processes");
 }
 
+#define DISCARD_DEPTH_MAX 8
+
+static void discard_below(const char *directory, unsigned depth)
+{
+        char path[GROUP_PATH_BYTES + 300];
+        struct dirent *item;
+        DIR *dir;
+
+        if (rmdir(directory) == 0 || depth == DISCARD_DEPTH_MAX)
+                return;
+        dir = opendir(directory);
+        if (dir == NULL)
+                return;
+        while ((item = readdir(dir)) != NULL) {
+                if (item->d_type != DT_DIR || item->d_name[0] == '.')
+                        continue;
+                if (snprintf(path, sizeof(path), "%s/%s", directory, item->d_name) <
+                    (int)sizeof(path))
+                        discard_below(path, depth + 1);
+        }
+        closedir(dir);
+        rmdir(directory);
+}
+
+void group_discard(const char *directory)
+{
+        if (directory[0] != '\0')
+                discard_below(directory, 0);
+}
+
+void group_tree_remove(const struct group_tree *tree)
+{
+        group_discard(tree->kill);
+        group_discard(tree->memory);
+        group_discard(tree->pids);
+}
+
 /* ---- one group ------------------------------------------------------------------------------ */
 
 static void limit_v1(const char *base, const char *slot, const char *file, uint64_t value,

@@ -44,6 +44,9 @@ const char *group_mode_text(enum group_mode mode);
 /* Which limits hold here, in words. */
 void group_tree_enforces(const struct group_tree *tree, char *ret_text, size_t room);
 
+/* Remove the node's directories and the groups in them, as far as nothing lives there. */
+void group_tree_remove(const struct group_tree *tree);
+
 struct job_group {
         char kill[GROUP_PATH_BYTES];
         char memory[GROUP_PATH_BYTES]; /* where memory is limited and measured, or empty */
@@ -57,6 +60,9 @@ int group_make(const struct group_tree *tree, uint32_t slot, uint64_t memory_byt
 
 /* Kill all inside; returns true when nothing was left. Call again until it is true. */
 bool group_kill(const char *mode, const char *directory);
+/* Remove an empty group, with the groups its job may have made in it. Needed after group_kill(): the
+ * kernel ends at once what is cloned into a v2 group that was killed before. */
+void group_discard(const char *directory);
 /* Whether nothing lives in it; a directory that isn't there is empty. */
 bool group_empty(const char *directory);
 

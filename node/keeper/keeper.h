@@ -95,6 +95,7 @@ struct keeper {
         uint64_t spool_bytes;
         uint64_t grace_ms;
         bool remove_work;
+        bool group_killed; /* then it can't be used again */
 
         pid_t pid;
         bool reaped; /* the first process; status holds how it ended */

@@ -199,23 +199,3 @@ int slot_take(struct link *link, struct held *held, struct job_group *ret_group)
         }
         return -EBUSY;
 }
-
-static void slots_remove_below(const char *base, size_t count)
-{
-        char path[GROUP_PATH_BYTES + 32];
-
-        if (base[0] == '\0')
-                return;
-        for (size_t slot = 0; slot < count; slot++) {
-                snprintf(path, sizeof(path), "%s/s%zu", base, slot);
-                rmdir(path);
-        }
-        rmdir(base);
-}
-
-void slots_remove(struct link *link)
-{
-        slots_remove_below(link->tree.kill, link->slots.length);
-        slots_remove_below(link->tree.memory, link->slots.length);
-        slots_remove_below(link->tree.pids, link->slots.length);
-}

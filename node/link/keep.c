@@ -308,8 +308,12 @@ static bool dying_gone(struct held *held, const struct spool_started *started)
         char job[32];
         char fence[64];
 
-        if (started->group[0] != '\0')
-                return group_kill(started->kill_mode, started->group);
+        if (started->group[0] != '\0') {
+                if (!group_kill(started->kill_mode, started->group))
+                        return false;
+                group_discard(started->group);
+                return true;
+        }
         snprintf(job, sizeof(job), "%" PRIu64, held->key.job.value);
         snprintf(fence, sizeof(fence), "%" PRIu64 ".%" PRIu32, held->key.fence.epoch,
                  held->key.fence.attempt);

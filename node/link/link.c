@@ -379,8 +379,7 @@ static int link_begin(struct link *link)
 static void link_end(struct link *link)
 {
         /* Keepers and their jobs stay; so does what is in use of the groups. */
-        if (link->spool != NULL)
-                slots_remove(link);
+        group_tree_remove(&link->tree);
         wires_fini(&link->wires);
         while (!px_list_empty(&link->held))
                 held_free(link, PX_CONTAINER_OF(link->held.next, struct held, link));

@@ -232,7 +232,6 @@ void held_ended(struct link *link, struct held *held, const struct px_result *re
 void slot_mark(struct link *link, const char *group, struct held *held);
 void slot_give(struct link *link, struct held *held);
 int slot_take(struct link *link, struct held *held, struct job_group *ret_group);
-void slots_remove(struct link *link); /* the groups of all slots, when leaving */
 
 /* ---- keep.c --------------------------------------------------------------------------------- */
 

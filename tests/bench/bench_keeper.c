@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_keeper.c - jobs a second through spool and keepers alone: entry, lock, /bin/true, exit record,
- * removal. No broker and no link's core.
+/* bench_keeper.c - jobs a second through spool and keepers alone: entry, lock, /bin/true, exit
+ * record, removal. No broker and no link's core.
  *
- * usage: bench_keeper KEEPER [JOBS] [AT_ONCE] [fresh] [none|cgroup2|cgroup1]
- * fresh = a new keeper for every job instead of pooled ones. */
+ * usage: bench_keeper KEEPER [JOBS] [AT_ONCE] [pooled|fresh|cancel] [none|cgroup2|cgroup1]
+ * fresh = a new keeper for every job instead of pooled ones. cancel = one job at a time whose
+ * grandchildren leave its session and ignore SIGTERM: from KILL with 20 ms of grace to the proof
+ * that nothing is alive. */
 #include "group.h"
 #include "launch.h"
 #include "spool.h"
@@ -24,6 +26,7 @@ struct lane {
         int dir_fd;
         struct spool_key key;
         bool busy;
+        double killed_s;
 };
 
 struct bench {
@@ -33,6 +36,8 @@ struct bench {
         struct px_buf spec;
         const char *program;
         bool fresh;
+        bool cancel;
+        double *took_ms; /* of each cancel */
         struct lane lanes[AT_ONCE_MAX];
 };
 
@@ -87,6 +92,22 @@ static void lane_start(struct bench *bench, uint32_t slot, uint64_t number)
         lane->busy = true;
 }
 
+#define GRACE_MS 20
+#define HOSTILE                                                                                    \
+        "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM; printf x; exec sleep 1000' & done; "     \
+        "trap '' TERM; while :; do sleep 1000; done"
+
+/* Kill it once its three grandchildren said that they run. */
+static void lane_cancel(struct bench *bench, struct lane *lane, const struct ctl_message *message)
+{
+        struct ctl_message kill = {.kind = CTL_KILL, .number = {GRACE_MS, PX_KILL_WHY_CANCEL}};
+
+        if (!bench->cancel || message->kind != CTL_GREW || message->number[0] < 3)
+                return;
+        lane->killed_s = now_s();
+        check(ctl_send(lane->ctl_fd, &kill), "kill");
+}
+
 /* True when its job ended. */
 static bool lane_hear(struct bench *bench, struct lane *lane)
 {
@@ -96,13 +117,18 @@ static bool lane_hear(struct bench *bench, struct lane *lane)
         struct px_result result;
         bool ended = false;
 
-        while (!ended && ctl_receive(lane->ctl_fd, room, &message) == 0)
+        while (!ended && ctl_receive(lane->ctl_fd, room, &message) == 0) {
+                lane_cancel(bench, lane, &message);
                 ended = message.kind == CTL_ENDED;
+        }
         if (!ended)
                 return false;
-        check(spool_exit_read(lane->dir_fd, lane->key, bench->boot, &arena, &result), "exit record");
-        if (result.outcome != PX_OUTCOME_OK) {
-                fprintf(stderr, "bench_keeper: outcome %d: %.*s\n", result.outcome,
+        check(spool_exit_read(lane->dir_fd, lane->key, bench->boot, &arena, &result),
+              "exit record");
+        if (bench->cancel)
+                bench->took_ms[lane->key.job.value - 1] = (now_s() - lane->killed_s) * 1000;
+        if (result.outcome != (bench->cancel ? PX_OUTCOME_CANCELLED : PX_OUTCOME_OK)) {
+                fprintf(stderr, "bench_keeper: outcome %d, exit %d, signal %u: %.*s\n", result.outcome, result.exit_code, result.signal,
                         (int)result.text.length, (const char *)result.text.data);
                 exit(1);
         }
@@ -139,10 +165,22 @@ static void bench_run(struct bench *bench, uint64_t jobs, uint32_t at_once)
         }
 }
 
+static int compare(const void *a, const void *b)
+{
+        double left = *(const double *)a;
+        double right = *(const double *)b;
+
+        return (left > right) - (left < right);
+}
+
 static void bench_open(struct bench *bench, const char *dir, const char *mode)
 {
-        struct px_slice argv[] = {px_slice_text("/bin/true")};
-        struct px_spec spec = {.argv = argv, .argv_count = 1, .cwd = px_slice_text("/")};
+        struct px_slice quick[] = {px_slice_text("/bin/true")};
+        struct px_slice hostile[] = {px_slice_text("/bin/sh"), px_slice_text("-c"),
+                                     px_slice_text(HOSTILE)};
+        struct px_spec spec = {.argv = bench->cancel ? hostile : quick,
+                               .argv_count = bench->cancel ? 3 : 1,
+                               .cwd = px_slice_text("/")};
 
         px_spec_encode(&spec, &bench->spec);
         check(spool_open(dir, &bench->spool), "spool");
@@ -162,22 +200,12 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 
 static void bench_clean(struct bench *bench, const char *dir)
 {
-        const char *bases[] = {bench->tree.kill, bench->tree.memory, bench->tree.pids};
-        char path[GROUP_PATH_BYTES + 32];
-
         for (int i = 0; i < AT_ONCE_MAX; i++)
                 if (bench->lanes[i].ctl_fd >= 0)
                         close(bench->lanes[i].ctl_fd);
         while (wait(NULL) > 0)
                 continue;
-        for (size_t base = 0; base < PX_COUNT_OF(bases); base++) {
-                for (int slot = 0; slot < AT_ONCE_MAX && bases[base][0] != '\0'; slot++) {
-                        snprintf(path, sizeof(path), "%s/s%d", bases[base], slot);
-                        rmdir(path);
-                }
-                if (bases[base][0] != '\0')
-                        rmdir(bases[base]);
-        }
+        group_tree_remove(&bench->tree);
         spool_close(bench->spool);
         nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -192,10 +220,14 @@ int main(int argc, char **argv)
         double took;
 
         if (argc < 2 || at_once == 0 || at_once > AT_ONCE_MAX || jobs == 0) {
-                fprintf(stderr, "usage: bench_keeper KEEPER [JOBS] [AT_ONCE] [fresh] [MODE]\n");
+                fprintf(stderr, "usage: bench_keeper KEEPER [JOBS] [AT_ONCE] [pooled|fresh|cancel] "
+                                "[MODE]\n");
                 return 64;
         }
         bench.program = argv[1];
+        bench.cancel = argc > 4 && strcmp(argv[4], "cancel") == 0;
+        bench.took_ms = calloc(jobs, sizeof(double));
+        at_once = bench.cancel ? 1 : at_once;
         bench.fresh = argc > 4 && strcmp(argv[4], "fresh") == 0;
         if (mkdtemp(dir) == NULL)
                 return 73;
@@ -203,10 +235,19 @@ int main(int argc, char **argv)
         began = now_s();
         bench_run(&bench, jobs, at_once);
         took = now_s() - began;
-        printf("keeper: %llu jobs, %u at once, %s, %s: %.0f jobs/s\n", (unsigned long long)jobs,
-               at_once, bench.fresh ? "a keeper each" : "pooled",
-               group_mode_text(bench.tree.mode), (double)jobs / took);
+        if (bench.cancel) {
+                qsort(bench.took_ms, jobs, sizeof(double), compare);
+                printf("cancel: %llu jobs, grace %d ms, %s: median %.1f ms, p99 %.1f ms, most %.1f "
+                       "ms\n",
+                       (unsigned long long)jobs, GRACE_MS, group_mode_text(bench.tree.mode),
+                       bench.took_ms[jobs / 2], bench.took_ms[jobs * 99 / 100],
+                       bench.took_ms[jobs - 1]);
+        } else
+                printf("keeper: %llu jobs, %u at once, %s, %s: %.0f jobs/s\n",
+                       (unsigned long long)jobs, at_once, bench.fresh ? "a keeper each" : "pooled",
+                       group_mode_text(bench.tree.mode), (double)jobs / took);
         bench_clean(&bench, dir);
         px_buf_fini(&bench.spec);
+        free(bench.took_ms);
         return 0;
 }

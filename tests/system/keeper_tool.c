@@ -38,12 +38,7 @@ bool rig_has_mode(const char *mode)
         rig_name(name, sizeof(name));
         group_tree_open(&tree, mode, name);
         has = strcmp(mode, "none") == 0 || strcmp(group_mode_text(tree.mode), mode) == 0;
-        if (tree.kill[0] != '\0')
-                rmdir(tree.kill);
-        if (tree.memory[0] != '\0')
-                rmdir(tree.memory);
-        if (tree.pids[0] != '\0')
-                rmdir(tree.pids);
+        group_tree_remove(&tree);
         return has;
 }
 
@@ -66,17 +61,6 @@ void rig_open(struct rig *rig, const char *mode)
         test_cleanup(rig_close, rig);
 }
 
-static void tree_remove(const char *base)
-{
-        char path[GROUP_PATH_BYTES + 16];
-
-        if (base[0] == '\0')
-                return;
-        snprintf(path, sizeof(path), "%s/s0", base);
-        rmdir(path);
-        rmdir(base);
-}
-
 void rig_close(void *context)
 {
         struct rig *rig = context;
@@ -90,9 +74,7 @@ void rig_close(void *context)
                 close(rig->ctl_fd);
         if (rig->dir_fd >= 0)
                 close(rig->dir_fd);
-        tree_remove(rig->tree.kill);
-        tree_remove(rig->tree.memory);
-        tree_remove(rig->tree.pids);
+        group_tree_remove(&rig->tree);
         spool_close(rig->spool);
         px_arena_fini(&rig->arena);
         px_buf_fini(&rig->encoded);

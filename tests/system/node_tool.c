@@ -30,7 +30,7 @@ static void peer_close(void *context)
         struct peer *peer = context;
 
         if (peer->pid > 0) {
-                kill(peer->pid, SIGKILL);
+                kill(peer->pid, SIGTERM); /* it takes its control groups away */
                 waitpid(peer->pid, NULL, 0);
                 test_spare(peer->pid);
         }

@@ -65,6 +65,30 @@ TEST(a_hostile_tree_is_gone_after_cancel_with_the_subreaper_alone)
         hostile_cancel("none");
 }
 
+TEST(a_slot_can_be_used_again_after_its_job_was_killed)
+{
+        rig_open(rig, NULL);
+        for (int i = 0; i < 3; i++) {
+                rig->key.job.value++;
+                rig->ended = rig->started = false;
+                rig_script(rig, "trap '' TERM; echo up; while :; do sleep 100; done");
+                rig_start(rig);
+                rig_until_started(rig);
+                rig_send(rig, CTL_KILL, 1, PX_KILL_WHY_CANCEL);
+                rig_until_ended(rig);
+                EXPECT_INT(rig->result.outcome, PX_OUTCOME_CANCELLED);
+                close(rig->dir_fd);
+                rig->dir_fd = -1;
+                rig->key.job.value++;
+                rig->ended = false;
+                rig_run(rig, "exit 3");
+                EXPECT_INT(rig->result.outcome, PX_OUTCOME_FAILED);
+                EXPECT_INT(rig->result.exit_code, 3);
+                close(rig->dir_fd);
+                rig->dir_fd = -1;
+        }
+}
+
 TEST(what_outlives_the_first_process_is_ended)
 {
         char mark[64];
