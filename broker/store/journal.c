@@ -148,7 +148,10 @@ static int segment_begin(struct journal *journal, uint64_t passed, uint64_t room
                 result = segment_recycle(journal, number, passed, &fd);
         recycled = result == 0;
         if (result == -ENOENT)
-                result = segment_create(journal, number, journal->segment_bytes, room, &fd);
+                result = segment_create(journal, number,
+                                        journal->scarce ? SEGMENT_BYTES_MIN
+                                                        : journal->segment_bytes,
+                                        room, &fd);
         if (result < 0)
                 return result;
         result = disk_size(fd, &bytes);

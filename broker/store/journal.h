@@ -20,6 +20,7 @@ struct journal_segment {
 struct journal {
         int dir_fd; /* borrowed */
         uint64_t segment_bytes;
+        bool scarce; /* the disk is full: new segments are as small as may be */
         uint64_t epoch;
         struct journal_chain chain; /* last record written */
         uint64_t flushed;           /* last index known to be flushed */

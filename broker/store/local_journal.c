@@ -28,10 +28,14 @@ static struct batch_group *journal_take(struct local_log *local)
 static int journal_put(struct local_log *local, struct batch_group *group)
 {
         uint64_t passed = atomic_load(&local->passed);
-        int result = journal_make_room(&local->journal, group->records.length, passed);
+        int result;
 
-        if (result == -ENOSPC && space_give_up_ballast(&local->space))
+        local->journal.scarce = !space_has_ballast(&local->space);
+        result = journal_make_room(&local->journal, group->records.length, passed);
+        if (result == -ENOSPC && space_give_up_ballast(&local->space)) {
+                local->journal.scarce = true; /* what is gained is for applying, too */
                 result = journal_make_room(&local->journal, group->records.length, passed);
+        }
         if (result < 0)
                 return result;
         return journal_write(&local->journal, &group->records);

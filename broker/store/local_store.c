@@ -244,6 +244,7 @@ static int store_pass(struct local_log *local)
 
         if (result < 0)
                 return result;
+        space_restore_ballast(&local->space);
         local->store.fed = feed_last(&local->feed);
         local->bytes_not_passed = 0;
         atomic_store(&local->passed, applied);
@@ -255,7 +256,6 @@ static int store_housekeeping(struct local_log *local)
         int dead;
 
         mdb_reader_check(local->store.env, &dead);
-        space_restore_ballast(&local->space);
         return feed_retain(&local->feed);
 }
 

@@ -134,6 +134,16 @@ bool space_room(struct space *space, const struct lmdb_store *store, uint64_t un
 
 /* ---- ballast -------------------------------------------------------------------------------------------- */
 
+bool space_has_ballast(struct space *space)
+{
+        bool ballast;
+
+        pthread_mutex_lock(&space->mutex);
+        ballast = space->ballast;
+        pthread_mutex_unlock(&space->mutex);
+        return ballast;
+}
+
 bool space_give_up_ballast(struct space *space)
 {
         bool had;
@@ -148,7 +158,7 @@ bool space_give_up_ballast(struct space *space)
 
 bool space_takes(struct space *space, uint64_t bytes)
 {
-        uint64_t needed = bytes + TRANSACTION_BYTES_MIN;
+        uint64_t needed = bytes + PX_MIN(TRANSACTION_BYTES_MIN, space->ballast_bytes / 4);
 
         if (disk_free(space) >= needed)
                 return true;

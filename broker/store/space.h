@@ -34,6 +34,7 @@ void space_fini(struct space *space);
  * counts against it. submitted_bytes: in all, since the start. */
 bool space_room(struct space *space, const struct lmdb_store *store, uint64_t unapplied_bytes,
                 uint64_t submitted_bytes);
+bool space_has_ballast(struct space *space);
 /* The disk is full: remove the ballast. False when it was gone already. */
 bool space_give_up_ballast(struct space *space);
 /* Before a transaction of the store that may write `bytes`: does the disk take it, if need be without
