@@ -189,7 +189,7 @@ static void broker_flush(struct sim *sim)
 
         if (broker->flushing || px_list_empty(&broker->waiting))
                 return;
-        if (sim_fault(sim, 3000)) {
+        if (sim_fault(sim, sim->flush_ppm)) {
                 sim_count(sim, MET_FLUSH_SLOW);
                 delay_ms = 100 + sim_below(sim, 2000);
         }

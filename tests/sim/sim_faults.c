@@ -26,11 +26,24 @@ static struct wire *any_wire(struct sim *sim)
 /* ---- the broker -------------------------------------------------------------------------------
  */
 
+static void strike_clock(struct sim *sim)
+{
+        static const int64_t jumps_ms[] = {3600000, -3600000, 1000, -1000, 864000000, -864000000};
+
+        sim_count(sim, MET_CLOCK_JUMP);
+        sim->wall_ms += jumps_ms[sim_below(sim, PX_COUNT_OF(jumps_ms))];
+        SIM_TRACE(sim, "wall clock jumps", sim->wall_ms, 0, 0, 0);
+}
+
+/* Its clock may have been set while it was away. */
 static void broker_comes_back(struct sim *sim, struct event *event)
 {
         (void)event;
-        if (!sim->broker.up)
-                broker_start(sim);
+        if (sim->broker.up)
+                return;
+        if (sim->faults && sim_below(sim, 4) == 0)
+                strike_clock(sim);
+        broker_start(sim);
 }
 
 static void broker_goes(struct sim *sim, struct event *event)
@@ -72,15 +85,6 @@ static void strike_storage(struct sim *sim)
         sim_count(sim, MET_STORAGE_FULL);
         storage_said(sim, true);
         sim_plan(sim, 100 + sim_below(sim, 3000), storage_has_room, NULL);
-}
-
-static void strike_clock(struct sim *sim)
-{
-        static const int64_t jumps_ms[] = {3600000, -3600000, 1000, -1000, 864000000, -864000000};
-
-        sim_count(sim, MET_CLOCK_JUMP);
-        sim->wall_ms += jumps_ms[sim_below(sim, PX_COUNT_OF(jumps_ms))];
-        SIM_TRACE(sim, "wall clock jumps", sim->wall_ms, 0, 0, 0);
 }
 
 /* ---- nodes ------------------------------------------------------------------------------------
@@ -217,20 +221,50 @@ static const struct fault faults[] = {
 
 static void fault_strikes(struct sim *sim, struct event *event)
 {
-        const struct fault *fault = &faults[event->a];
-        uint64_t pause_ms = 1 + sim_below(sim, fault->pause_ms * 2);
+        uint64_t pause_ms = event->b;
+        struct event *next;
 
         if (!sim->faults)
                 return;
-        fault->strike(sim);
-        sim_plan(sim, pause_ms, fault_strikes, NULL)->a = event->a;
+        faults[event->a].strike(sim);
+        next = sim_plan(sim, 1 + sim_below(sim, pause_ms * 2), fault_strikes, NULL);
+        next->a = event->a;
+        next->b = pause_ms;
+}
+
+/* Each seed has its own weather: of every kind there is much, little or nothing. */
+static uint64_t weather(struct sim *sim, uint64_t usual, bool often)
+{
+        switch (sim_below(sim, 8)) {
+        case 0:
+                return 0;
+        case 1:
+                return often ? usual * 6 : usual / 6;
+        case 2:
+                return often ? usual / 6 : usual * 6;
+        default:
+                return usual;
+        }
 }
 
 void faults_begin(struct sim *sim)
 {
         sim->faults = true;
-        for (size_t i = 0; i < PX_COUNT_OF(faults); i++)
-                sim_plan(sim, sim_below(sim, faults[i].pause_ms * 2), fault_strikes, NULL)->a = i;
+        sim->drop_ppm = (uint32_t)weather(sim, 4000, true);
+        sim->repeat_ppm = (uint32_t)weather(sim, 4000, true);
+        sim->overtake_ppm = (uint32_t)weather(sim, 4000, true);
+        sim->delay_ppm = (uint32_t)weather(sim, 3000, true);
+        sim->flush_ppm = (uint32_t)weather(sim, 3000, true);
+        for (size_t i = 0; i < PX_COUNT_OF(faults); i++) {
+                uint64_t pause_ms = weather(sim, faults[i].pause_ms, false);
+                struct event *event;
+
+                if (pause_ms == 0)
+                        continue;
+                event = sim_plan(sim, sim_below(sim, pause_ms * 2), fault_strikes, NULL);
+                event->a = i;
+                event->b = pause_ms;
+        }
 }
 
 void faults_end(struct sim *sim)

@@ -372,6 +372,7 @@ struct oracle_job {
         bool end_seen;         /* END of its present state */
         bool ran_to_no_result; /* ran, and nothing but a person may run it again */
         uint32_t retries_asked;
+        uint32_t losses; /* attempts lost in a row */
         struct alive_process alive[ALIVE_MAX];
         size_t alive_count;
 };
@@ -423,6 +424,11 @@ struct sim {
         uint64_t sequence;
         uint64_t events_done;
         bool faults; /* now */
+        uint32_t drop_ppm;
+        uint32_t repeat_ppm;
+        uint32_t overtake_ppm;
+        uint32_t delay_ppm;
+        uint32_t flush_ppm;
         bool ending; /* nobody asks for more */
         uint64_t hash;
         struct trace_line lines[TRACE_LINES];

@@ -144,6 +144,22 @@ static const struct alive_process *process_alive(const struct oracle_job *job, u
         return NULL;
 }
 
+static bool reason_is_loss(int reason)
+{
+        return reason == PX_REASON_UNREACHABLE || reason == PX_REASON_NODE_LOST ||
+               reason == PX_REASON_NODE_RESTARTED || reason == PX_REASON_KEEPER_DIED ||
+               reason == PX_REASON_GAVE_UP;
+}
+
+static void job_repeats(struct sim *sim, struct oracle_job *job, const struct px_event *event)
+{
+        job->losses = reason_is_loss(event->reason) ? job->losses + 1 : 0;
+        SIM_CHECK(sim, job->losses < PX_LIMIT_LOST_ATTEMPTS,
+                  "job %llu goes on after %u attempts lost in a row", ID(job->id), job->losses);
+        SIM_CHECK(sim, job->losses == 0 || job->on_lost == PX_ON_LOST_RERUN,
+                  "job %llu may run once, was lost, and goes on", ID(job->id));
+}
+
 /* The attempt that counted is over. */
 static void attempt_concluded(struct sim *sim, struct oracle_job *job, int to)
 {
@@ -199,6 +215,8 @@ static void job_event(struct sim *sim, const struct px_event *event)
         SIM_CHECK(sim, !job->purged, "an event of job %llu, which was purged", ID(job->id));
         if (event->state != job->state)
                 job_moved(sim, job, event);
+        if (event->kind == PX_EV_JOB_RETRYING)
+                job_repeats(sim, job, event);
         if (event->kind == PX_EV_JOB_PURGED) {
                 SIM_CHECK(sim, job->purge_asked, "job %llu is purged though nobody asked",
                           ID(job->id));
@@ -362,6 +380,10 @@ void oracle_started(struct sim *sim, const struct entry *entry)
         px_map_put(&sim->oracle.started, key, job);
         if (job->on_lost == PX_ON_LOST_FAIL)
                 started_once(sim, job, entry);
+        for (size_t i = 0; i < job->alive_count; i++)
+                SIM_CHECK(sim, job->alive[i].host != entry->host || job->alive[i].orphan,
+                          "n%u runs attempts %u and %u of job %llu together", entry->host,
+                          job->alive[i].fence.attempt, entry->fence.attempt, ID(job->id));
         SIM_CHECK(sim, job->alive_count < ALIVE_MAX, "%d processes of job %llu", ALIVE_MAX,
                   ID(job->id));
         job->alive[job->alive_count++] =

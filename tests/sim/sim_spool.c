@@ -74,6 +74,14 @@ static void tell(struct sim *sim, struct host *host, enum node_input_kind kind,
         host_input(sim, host, &input);
 }
 
+/* A loaded machine takes its time now and then. */
+static uint64_t machine_delay_ms(struct sim *sim)
+{
+        if (!sim->options.random)
+                return 0;
+        return sim_below(sim, sim_below(sim, 8) == 0 ? 5000 : 50);
+}
+
 /* ---- entry ------------------------------------------------------------------------------------
  */
 
@@ -319,14 +327,6 @@ static void process_starts(struct sim *sim, struct event *event)
         tell(sim, host, NODE_IN_STARTED, entry, (struct node_input){.wall_ms = sim_wall_ms(sim)});
 }
 
-/* A loaded machine takes its time now and then. */
-static uint64_t start_delay_ms(struct sim *sim)
-{
-        if (!sim->options.random)
-                return 0;
-        return sim_below(sim, sim_below(sim, 8) == 0 ? 5000 : 50);
-}
-
 void spool_start(struct sim *sim, struct host *host, const struct node_effect *effect)
 {
         struct entry *entry = spool_find(host, effect->job, effect->fence);
@@ -336,7 +336,7 @@ void spool_start(struct sim *sim, struct host *host, const struct node_effect *e
                   "a node starts an attempt twice");
         entry->spawning = true;
         entry->contact_ms = sim->now_ms - (int64_t)effect->ago_ms;
-        plan_about(sim, host, start_delay_ms(sim), process_starts, entry);
+        plan_about(sim, host, machine_delay_ms(sim), process_starts, entry);
 }
 
 static void process_killed(struct sim *sim, struct event *event)

@@ -22,7 +22,7 @@ static uint64_t wire_delay_ms(struct sim *sim, const struct wire *wire)
 {
         if (!sim->options.random)
                 return 0;
-        if (sim_fault(sim, 3000)) {
+        if (sim_fault(sim, sim->delay_ppm)) {
                 sim_count(sim, MET_DELAY);
                 return sim_below(sim, 6000);
         }
@@ -56,18 +56,10 @@ static void wire_arrive(struct sim *sim, struct event *event)
 }
 
 static void wire_carry(struct sim *sim, struct wire *wire, enum direction direction,
-                       struct px_slice frame, uint64_t payload_bytes)
+                       struct px_slice frame, uint64_t payload_bytes, int64_t at_ms)
 {
-        int64_t at_ms = sim->now_ms + (int64_t)wire_delay_ms(sim, wire);
-        struct event *event;
+        struct event *event = sim_plan(sim, (uint64_t)(at_ms - sim->now_ms), wire_arrive, wire);
 
-        if (sim_fault(sim, 4000)) {
-                sim_count(sim, MET_OVERTAKE); /* overtakes what is under way */
-        } else {
-                at_ms = PX_MAX(at_ms, wire->last_ms[direction]);
-                wire->last_ms[direction] = at_ms;
-        }
-        event = sim_plan(sim, (uint64_t)(at_ms - sim->now_ms), wire_arrive, wire);
         event->generation = wire->generation;
         event->a = payload_bytes;
         event->b = direction;
@@ -77,16 +69,26 @@ static void wire_carry(struct sim *sim, struct wire *wire, enum direction direct
 static void wire_send(struct sim *sim, struct wire *wire, enum direction direction,
                       struct px_slice frame, uint64_t payload_bytes)
 {
+        int64_t at_ms = sim->now_ms + (int64_t)wire_delay_ms(sim, wire);
+
         if (wire->cut_ms[direction] > sim->now_ms)
                 return;
-        if (sim_fault(sim, 4000)) {
+        if (sim_fault(sim, sim->drop_ppm)) {
                 sim_count(sim, MET_DROP);
                 return;
         }
-        wire_carry(sim, wire, direction, frame, payload_bytes);
-        if (sim_fault(sim, 4000)) {
+        if (sim_fault(sim, sim->overtake_ppm)) {
+                sim_count(sim, MET_OVERTAKE); /* overtakes what is under way */
+        } else {
+                at_ms = PX_MAX(at_ms, wire->last_ms[direction]);
+                wire->last_ms[direction] = at_ms;
+        }
+        wire_carry(sim, wire, direction, frame, payload_bytes, at_ms);
+        if (sim_fault(sim, sim->repeat_ppm)) {
+                /* The repetition comes out of its order, perhaps much later. */
                 sim_count(sim, MET_REPEAT);
-                wire_carry(sim, wire, direction, frame, payload_bytes);
+                at_ms += (int64_t)sim_below(sim, sim_below(sim, 2) == 0 ? 5 : 10000);
+                wire_carry(sim, wire, direction, frame, payload_bytes, at_ms);
         }
 }
 
