@@ -5,10 +5,12 @@
  * it is over or the batch is full. No timer decides, so one request waits for one flush, and a
  * thousand share one. Source: DESIGN 4. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -16,8 +18,10 @@
 #include "px_codec.h"
 #include "shell.h"
 
-/* The table of keys is built anew this often, so that tokens end when they expire. */
+/* The table of keys is built anew this often, so that tokens end when they expire; open descriptors
+ * are looked at with it. */
 #define KEYS_EVERY_MS 15000
+#define FILES_ALARM_PERCENT 90
 /* Room, silence and retention are looked at this often when nothing else happens. */
 #define IDLE_MS 1000
 
@@ -135,6 +139,27 @@ static void add_retention(struct shell *shell)
         px_buf_fini(&frame);
 }
 
+/* Descriptors are given out lowest first, so the next one tells how many are open. */
+static void watch_files(struct shell *shell)
+{
+        struct rlimit limit;
+        int next = fcntl(shell->signal_fd, F_DUPFD_CLOEXEC, 0);
+        bool few_left;
+
+        if (next >= 0)
+                close(next);
+        if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+                return;
+        few_left = next < 0 || (rlim_t)next >= limit.rlim_cur / 100 * FILES_ALARM_PERCENT;
+        if (few_left && !shell->few_files_left)
+                fprintf(stderr,
+                        "plexus-broker: more than %d %% of the %llu file descriptors are in use; "
+                        "new "
+                        "connections will wait\n",
+                        FILES_ALARM_PERCENT, (unsigned long long)limit.rlim_cur);
+        shell->few_files_left = few_left;
+}
+
 static void renew_keys(struct shell *shell)
 {
         int64_t now_ms = clock_steady_ms();
@@ -143,6 +168,7 @@ static void renew_keys(struct shell *shell)
                 return;
         shell->keys_due_ms = now_ms + KEYS_EVERY_MS;
         load_keys(shell);
+        watch_files(shell);
 }
 
 /* A step without messages: when the core asked for one, and at the start, when leases begin anew.

@@ -21,7 +21,7 @@
 #include "px_schema.h"
 
 #define SELF_TEST_MS 5000
-#define FILES_MAX 65536
+#define FILES_MAX 262144
 #define TEXT_ROOM (PRIVATE_TEXT_ROOM + 256)
 #define ENDPOINTS_MAX 3 /* local, tcp, NULL */
 
@@ -91,7 +91,6 @@ static void open_context(struct shell *shell)
         uint32_t seed;
 
         zsys_handler_set(NULL);
-        zsys_set_max_sockets(FILES_MAX);
         shell->zmq_context = zsys_init();
         PX_ASSERT(shell->zmq_context != NULL);
         clock_random(&seed, sizeof(seed));

@@ -19,6 +19,25 @@ int disk_sync_dir(int dir_fd)
         return fsync(dir_fd) == 0 ? 0 : -errno;
 }
 
+/* Connections may use up the descriptors for a while; silent ones are closed after a second. */
+#define OPEN_PATIENCE_MS 10000
+#define OPEN_RETRY_MS 20
+
+int disk_openat(int dir_fd, const char *name, int flags, mode_t mode)
+{
+        int64_t until_ms = disk_now_ms() + OPEN_PATIENCE_MS;
+
+        for (;;) {
+                int fd = openat(dir_fd, name, flags | O_CLOEXEC, mode);
+
+                if (fd >= 0)
+                        return fd;
+                if ((errno != EMFILE && errno != ENFILE) || disk_now_ms() >= until_ms)
+                        return -errno;
+                nanosleep(&(struct timespec){.tv_nsec = OPEN_RETRY_MS * 1000000}, NULL);
+        }
+}
+
 int disk_open_dir(int parent_fd, const char *name, int *ret_fd)
 {
         int fd, result;
@@ -30,19 +49,19 @@ int disk_open_dir(int parent_fd, const char *name, int *ret_fd)
         } else if (errno != EEXIST) {
                 return -errno;
         }
-        fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        fd = disk_openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
         if (fd < 0)
-                return -errno;
+                return fd;
         *ret_fd = fd;
         return 0;
 }
 
 int disk_open_file(int dir_fd, const char *name, int flags, int *ret_fd)
 {
-        int fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+        int fd = disk_openat(dir_fd, name, O_RDWR | O_NOFOLLOW | flags, 0600);
 
         if (fd < 0)
-                return -errno;
+                return fd;
         *ret_fd = fd;
         return 0;
 }
@@ -104,7 +123,7 @@ int disk_size(int fd, uint64_t *ret_bytes)
 
 int disk_read_file(int dir_fd, const char *name, struct px_buf *ret_bytes)
 {
-        int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        int fd = disk_openat(dir_fd, name, O_RDONLY | O_NOFOLLOW, 0);
         size_t length = 0;
         uint64_t bytes = 0;
         int result;
@@ -198,12 +217,12 @@ int disk_list_numbered(int dir_fd, const char *suffix, size_t files_max, uint64_
                        size_t *ret_count)
 {
         struct px_buf numbers = {0};
-        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = disk_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
         DIR *dir;
         int result;
 
         if (fd < 0)
-                return -errno;
+                return fd;
         dir = fdopendir(fd);
         if (dir == NULL) {
                 result = -errno;

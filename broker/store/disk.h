@@ -4,8 +4,12 @@
 #ifndef PX_DISK_H
 #define PX_DISK_H
 
+#include <sys/types.h>
+
 #include "px_base.h"
 
+/* openat() that waits a while when descriptors have run out. Returns the descriptor or -errno. */
+int disk_openat(int dir_fd, const char *name, int flags, mode_t mode);
 /* Open `name` in `parent_fd`, made (0700) and flushed into the parent when absent. */
 int disk_open_dir(int parent_fd, const char *name, int *ret_fd);
 int disk_sync_dir(int dir_fd);

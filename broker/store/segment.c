@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* segment.c - the store of log segments: append, sync, read, seal, recover, retain. Format and promises
  * in segment.h. Layer: L3 (broker/store). */
+#include "disk.h"
 #include "segment.h"
 
 #include <dirent.h>
@@ -76,7 +77,7 @@ static int begin_active(struct segments *segments, uint64_t number)
         char name[NAME_BYTES];
 
         name_of(number, "log", name);
-        segment.fd = openat(segments->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        segment.fd = disk_openat(segments->dir_fd, name, O_RDWR | O_CREAT | O_EXCL, 0600);
         if (segment.fd < 0)
                 return -errno;
         memcpy(header, SEGMENT_MAGIC, 8);
@@ -133,7 +134,7 @@ static int segment_use(struct segments *segments, struct segment *segment)
                 return PX_OK;
         shut_oldest(segments);
         name_of(segment->number, "log", name);
-        segment->fd = openat(segments->dir_fd, name, O_RDWR | O_CLOEXEC);
+        segment->fd = disk_openat(segments->dir_fd, name, O_RDWR, 0);
         if (segment->fd < 0)
                 return -errno;
         name_of(segment->number, "idx", name);
@@ -258,7 +259,7 @@ static int compare_numbers(const void *a, const void *b)
 /* Numbers of all segment files, ascending. */
 static int list_numbers(int dir_fd, uint64_t **ret_numbers, size_t *ret_count)
 {
-        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = disk_openat(dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
         uint64_t *numbers = NULL;
         size_t count = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* segment_index.c - see segment_index.h. Layer: L3 (broker/store). */
+#include "disk.h"
 #include "segment_index.h"
 
 #include <errno.h>
@@ -220,7 +221,7 @@ int segment_sealed_write(int dir_fd, const char *name, uint64_t number,
         int fd;
 
         snprintf(temporary, sizeof temporary, "%s.new", name);
-        fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        fd = disk_openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600);
         if (fd < 0)
                 return -errno;
         file = sidecar_of(number, growing);
@@ -288,7 +289,7 @@ static int sidecar_check(int fd, uint64_t number, uint64_t *ret_count)
 
 int segment_sealed_open(int dir_fd, const char *name, uint64_t number, struct segment_sealed *ret_sealed)
 {
-        struct segment_sealed sealed = {.fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC)};
+        struct segment_sealed sealed = {.fd = disk_openat(dir_fd, name, O_RDONLY, 0)};
         struct segment_entry first = {0};
         struct segment_entry last = {0};
         int result;
@@ -314,7 +315,7 @@ int segment_sealed_open(int dir_fd, const char *name, uint64_t number, struct se
 int segment_sealed_reopen(int dir_fd, const char *name, struct segment_sealed *sealed)
 {
         PX_ASSERT(sealed->fd < 0);
-        sealed->fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+        sealed->fd = disk_openat(dir_fd, name, O_RDONLY, 0);
         return sealed->fd < 0 ? -errno : PX_OK;
 }
 

@@ -55,6 +55,17 @@ void dealer_open_local(struct dealer *dealer, const struct test_broker *broker, 
         dealer_open_plain(dealer, endpoint);
 }
 
+void dealer_open_slow(struct dealer *dealer, const struct test_broker *broker, const char *service,
+                      int messages)
+{
+        char endpoint[PROCESS_PATH_ROOM + 32];
+
+        open_socket(dealer);
+        zmq_setsockopt(dealer->socket, ZMQ_RCVHWM, &messages, sizeof(messages));
+        snprintf(endpoint, sizeof(endpoint), "ipc://%s/run/%s", broker->dir, service);
+        EXPECT_INT(zmq_connect(dealer->socket, endpoint), 0);
+}
+
 void dealer_open_keys(struct dealer *dealer, unsigned port, const uint8_t *broker_public,
                       const uint8_t *secret)
 {

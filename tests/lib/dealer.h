@@ -24,6 +24,9 @@ struct dealer {
  * ends; {0} or closed before. */
 void dealer_open_local(struct dealer *dealer, const struct test_broker *broker,
                        const char *service);
+/* The same, keeping at most `messages` that were not taken yet; the others wait at the broker. */
+void dealer_open_slow(struct dealer *dealer, const struct test_broker *broker, const char *service,
+                      int messages);
 /* Connect by TCP with the key of a token's text. */
 void dealer_open_token(struct dealer *dealer, unsigned port, const char *token);
 /* Connect by TCP with these keys. Shape: 32 bytes each. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_broker_guard.c - the real broker and peers that should not be let in, or not be heard. */
-#include <signal.h>
+#include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
-#include <time.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dealer.h"
@@ -323,6 +325,90 @@ TEST(a_frame_above_the_limit_ends_the_connection_and_one_at_the_limit_is_read)
          */
         EXPECT(test_wait_until(ANSWER_MS, is_served, &user));
         expect_served();
+}
+
+/* Connect and say nothing. */
+static int connect_silently(unsigned port)
+{
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons((uint16_t)port),
+                                      .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        EXPECT(fd >= 0);
+        EXPECT_INT(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        return fd;
+}
+
+/* Wait until the other end closes; what it says before is not looked at. */
+static bool is_closed_within(int fd, int deadline_ms)
+{
+        struct pollfd item = {.fd = fd, .events = POLLIN};
+        char bytes[256];
+
+        while (poll(&item, 1, deadline_ms) > 0) {
+                if (read(fd, bytes, sizeof(bytes)) <= 0)
+                        return true;
+        }
+        return false;
+}
+
+TEST(silent_connections_are_closed_even_when_descriptors_run_out)
+{
+        enum { CONNECTIONS = 150 };
+        static struct dealer late;
+        int fds[CONNECTIONS];
+        struct rlimit few = {100, 100};
+
+        set_up();
+        EXPECT_INT(prlimit(broker.process.pid, RLIMIT_NOFILE, &few, NULL), 0);
+        for (size_t i = 0; i < CONNECTIONS; i++)
+                fds[i] = connect_silently(broker.port_cmd);
+        expect_served();
+        for (size_t i = 0; i < CONNECTIONS; i++) {
+                EXPECT(is_closed_within(fds[i], ANSWER_MS));
+                close(fds[i]);
+        }
+        dealer_open_local(&late, &broker, "cmd");
+        EXPECT(dealer_greet(&late, (struct px_session_id){0}, ANSWER_MS));
+        expect_served();
+}
+
+/* Resident memory of the broker that is its own. */
+static long rss_anon_kb(void)
+{
+        char path[64];
+        struct px_buf status = {0};
+        const char *line;
+        long value = 0;
+
+        snprintf(path, sizeof(path), "/proc/%d/status", (int)broker.process.pid);
+        EXPECT(test_read_file(path, &status));
+        px_buf_append(&status, "", 1);
+        line = strstr((const char *)status.data, "RssAnon:");
+        EXPECT(line != NULL && sscanf(line, "RssAnon: %ld", &value) == 1);
+        px_buf_fini(&status);
+        return value;
+}
+
+TEST(a_peer_that_asks_and_never_reads_costs_bounded_memory_and_nobody_elses_time)
+{
+        enum { QUESTIONS = 300000, MEMORY_KB = 16384 };
+        static struct dealer deaf;
+        long before_kb;
+
+        set_up();
+        dealer_open_slow(&deaf, &broker, "cmd", 10);
+        EXPECT(dealer_greet(&deaf, (struct px_session_id){0}, ANSWER_MS));
+        expect_served();
+        before_kb = rss_anon_kb();
+        for (int i = 0; i < QUESTIONS; i++)
+                send_ping(&deaf);
+        for (int i = 0; i < 100; i++)
+                expect_served();
+        EXPECT(rss_anon_kb() - before_kb < MEMORY_KB);
+        printf("figure: %d questions whose answers nobody reads: %ld KiB more\n", QUESTIONS,
+               rss_anon_kb() - before_kb);
 }
 
 TEST(a_peer_that_did_not_greet_is_told_to)

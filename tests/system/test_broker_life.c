@@ -288,6 +288,31 @@ TEST(forty_kills_lose_no_acknowledged_job_and_run_no_request_twice)
                (unsigned long long)ledger.last_sent, broker.jobs);
 }
 
+TEST(a_stop_under_load_answers_all_that_it_stored)
+{
+        enum { REQUESTS = 900 };
+        static struct test_broker broker;
+        static struct dealer dealer;
+        static struct ledger ledger;
+        const char *parent = test_temp_dir();
+        struct px_wire_header header;
+        struct px_slice body;
+
+        memset(&ledger, 0, sizeof(ledger));
+        test_broker_start(&broker, parent, NULL);
+        greet_again(&ledger, &dealer, &broker);
+        for (int i = 0; i < REQUESTS; i++)
+                dealer_submit(&dealer, ++ledger.last_sent, 1, "/bin/true");
+        take_answers(&ledger, &dealer, 1);
+        EXPECT_INT(test_broker_stop(&broker), 0);
+        while (dealer_take(&dealer, 500, &header, &body))
+                note_answer(&ledger, &dealer, &header, body);
+        dealer_close(&dealer);
+        test_broker_start(&broker, parent, NULL);
+        EXPECT_U64(broker.jobs, ledger.answered);
+        EXPECT_INT(test_broker_stop(&broker), 0);
+}
+
 TEST(a_broker_with_100000_queued_jobs_serves_within_a_second_of_its_start)
 {
         enum { MESSAGES = 100, JOBS_EACH = 1000 };
