@@ -56,7 +56,8 @@ struct px_log_start {
         char refusal[512];   /* on a refusal: what, which file, offset or record, and what helps */
 };
 
-/* Open, recover, start the journal and store threads.
+/* Open, recover, start the journal and store threads. LMDB's file is checked first by a child process
+ * (lmdb_check.h says what is checked when), so open the log before other threads are started.
  * Faults:  -errno of the environment.
  * Refuses: PX_E_DAMAGED acknowledged data is damaged (exit 65, ret_start->refusal names segment and
  *          offset, record or page); PX_E_VERSION made by a newer release; PX_E_CONFLICT another

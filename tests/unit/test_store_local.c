@@ -196,7 +196,7 @@ TEST(the_chunks_of_one_job_are_joined_from_both_places)
                         struct px_log_batch batch = {.epoch = 1, .index = ++index};
 
                         row_key_add_u16(&key, chunk);
-                        rows_put(&rows, PX_TABLE_SPEC, &key, px_slice_of("abcd" + chunk, 1));
+                        rows_put(&rows, PX_TABLE_SPEC, &key, px_slice_of(&"abcd"[chunk], 1));
                         batch.rows = px_buf_slice(&rows);
                         px_log_submit(log, &batch);
                         px_buf_fini(&rows);
