@@ -405,6 +405,7 @@ static void many_run(struct many *many)
         struct px_link sent;
         size_t next = 0;
         int code = PX_OK;
+        int waited;
 
         px_list_init(&sent);
         while (next < many->count || !px_list_empty(&sent)) {
@@ -416,8 +417,9 @@ static void many_run(struct many *many)
                 if (px_list_empty(&sent))
                         break;
                 pthread_mutex_lock(&many->px->lock);
-                code = PX_MAX(code, many_wait(many, &sent));
+                waited = many_wait(many, &sent);
                 pthread_mutex_unlock(&many->px->lock);
+                code = code != PX_OK ? code : waited;
         }
         for (; next < many->count; next++)
                 many_set(many, next, code, 0, px_slice_text(detail_text()));
