@@ -145,7 +145,9 @@ static bool principal_refused(struct core *core)
                 refuse(core, PX_E_DENIED, "an enrolment token may only enrol");
                 return true;
         case PX_ROLE_NODE:
-                if (command->origin == CORE_FROM_NODE)
+                /* Over TCP a node greets on cmd to learn the other ports. */
+                if (command->origin == CORE_FROM_NODE ||
+                    command->header.type == PX_M_CLIENT_HELLO)
                         return false;
                 refuse(core, PX_E_DENIED, "a node's key may not be used by clients");
                 return true;

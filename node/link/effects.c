@@ -150,7 +150,8 @@ void effect_apply(struct link *link, const struct node_effect *effect)
 
         switch (effect->kind) {
         case NODE_EFFECT_SEND_CTL:
-                wires_send(link->wires.ctl, effect->frame);
+                if (!wires_send(link->wires.ctl, effect->frame))
+                        wires_unsent(&link->wires, machine_now_ms());
                 break;
         case NODE_EFFECT_SEND_DATA:
                 wires_send(link->wires.data, effect->frame);

@@ -101,6 +101,8 @@ struct wires {
         uint8_t broker_public[32];
         int64_t greet_ms; /* ask for the ports then; LINK_NEVER = known */
         unsigned greeted;
+        int64_t opened_ms; /* when node and data socket were */
+        struct px_session_id session; /* on cmd: named again, so that greetings don't pile up */
 };
 
 /* Read URL and token. Returns 0 or an exit status; ret_text says what is wrong. */
@@ -114,6 +116,8 @@ void wires_greet(struct wires *wires, int64_t now_ms); /* greet_ms has come */
 void wires_take_cmd(struct wires *wires, struct px_slice frame);
 /* Send without waiting; false = it could not go now. */
 bool wires_send(void *socket, struct px_slice frame);
+/* A word couldn't go out on the node socket: if that lasts, the broker may have other ports now. */
+void wires_unsent(struct wires *wires, int64_t now_ms);
 /* Receive one whole message without waiting; the body frame is appended to the empty buffer.
  * False = none. Messages of too many parts come as an empty body. */
 bool wires_receive(void *socket, struct px_buf *body);

@@ -22,6 +22,7 @@
 #define PARTS_MAX 8
 #define GREET_FIRST_MS 500
 #define GREET_MAX_MS 3500
+#define CONNECT_MS 3000 /* to be connected after opening */
 
 /* ---- URL and token -------------------------------------------------------------------------- */
 
@@ -247,7 +248,8 @@ void wires_renew(struct wires *wires, int64_t now_ms)
 /* Ask for the ports, at the next host when the last one was silent for long. */
 void wires_greet(struct wires *wires, int64_t now_ms)
 {
-        struct px_m_client_hello hello = {.version = px_slice_text(PX_PRODUCT_VERSION),
+        struct px_m_client_hello hello = {.session = wires->session,
+                                          .version = px_slice_text(PX_PRODUCT_VERSION),
                                           .program = px_slice_text("plexus-node")};
         struct px_buf frame = {0};
         unsigned doublings = PX_MIN(wires->greeted, 3u);
@@ -284,6 +286,8 @@ void wires_take_cmd(struct wires *wires, struct px_slice frame)
                         wire_close(&wires->data);
                         wires->ctl = wire_open_tcp(wires, welcome.node_port);
                         wires->data = wire_open_tcp(wires, welcome.data_port);
+                        wires->session = welcome.session;
+                        wires->opened_ms = machine_now_ms();
                         wires->greet_ms = LINK_NEVER;
                 } else if (header.type == PX_M_REFUSED &&
                            px_m_refused_decode(body, &arena, &refused) == PX_WIRE_OK) {
@@ -317,6 +321,15 @@ bool wires_send(void *socket, struct px_slice frame)
 {
         wires_trace("> ", frame);
         return socket != NULL && zmq_send(socket, frame.data, frame.length, ZMQ_DONTWAIT) >= 0;
+}
+
+void wires_unsent(struct wires *wires, int64_t now_ms)
+{
+        if (wires->local || wires->greet_ms != LINK_NEVER ||
+            now_ms < wires->opened_ms + CONNECT_MS)
+                return;
+        wires->greet_ms = now_ms;
+        wires->greeted = 0;
 }
 
 bool wires_receive(void *socket, struct px_buf *body)

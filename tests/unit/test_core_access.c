@@ -94,12 +94,17 @@ TEST(a_node_key_is_no_client_and_a_user_key_no_node)
 {
         struct driver *driver = driver_start((struct driver_options){0});
         struct px_m_client_hello hello = {0};
+        struct px_m_nodes nodes = {0};
         struct px_buf frame = {0};
         struct player player = driver_player(driver, ANA, "n9");
 
-        px_m_client_hello_frame(&hello, 1, 0, &frame);
+        px_m_nodes_frame(&nodes, 1, 0, &frame);
         driver_say(driver, CORE_FROM_CLIENT, 50, KEY1, px_buf_slice(&frame));
         EXPECT_INT(driver_refused(driver, 50), PX_E_DENIED);
+        px_buf_reset(&frame);
+        px_m_client_hello_frame(&hello, 1, 0, &frame);
+        driver_say(driver, CORE_FROM_CLIENT, 50, KEY1, px_buf_slice(&frame));
+        EXPECT_INT(driver_refused(driver, 50), 0); /* it learns the ports so */
         driver_say(driver, CORE_FROM_CLIENT, 51, 77, px_buf_slice(&frame));
         EXPECT_INT(driver_refused(driver, 51), PX_E_DENIED);
         EXPECT_INT(player_hello(&player), PX_E_DENIED);
