@@ -7,6 +7,7 @@
 #include "state.h"
 
 #define WORD_STORED_MS 3600000        /* the stored time of the last word is this exact */
+#define QUIET_MS 60000 /* a client that lives says something far more often */
 #define ANSWERS_BYTES_MAX (16u << 20) /* remembered for one session */
 
 /* ---- rows ------------------------------------------------------------------------------------------ */
@@ -295,12 +296,29 @@ static void session_welcome(struct core *core, const struct session *session)
         put_frame(core, core->command->peer);
 }
 
+/* Forget one that has gone quiet and has received every answer: were its client to come back, it
+ * has nothing that could run twice. */
+static bool session_make_room(struct core *core)
+{
+        PX_LIST_EACH(&core->session_list, at)
+        {
+                struct session *session = PX_CONTAINER_OF(at, struct session, link);
+
+                if (session->answers.kept.count > 0 ||
+                    session->word_ms + QUIET_MS > core->core_ms)
+                        continue;
+                session_forget(core, session);
+                return true;
+        }
+        return false;
+}
+
 void session_hello(struct core *core, const struct px_m_client_hello *hello)
 {
         struct session *session = session_of(core, hello->session);
 
         if (session == NULL) {
-                if (core->sessions.count >= PX_LIMIT_SESSIONS) {
+                if (core->sessions.count >= PX_LIMIT_SESSIONS && !session_make_room(core)) {
                         refuse(core, PX_E_BUSY, "%d client sessions are open",
                                PX_LIMIT_SESSIONS);
                         return;

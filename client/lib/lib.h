@@ -139,6 +139,8 @@ void session_step(struct plexus *px, int64_t now_ms);
 void session_receive(struct plexus *px, struct px_slice body, int64_t now_ms);
 int64_t session_deadline_ms(const struct plexus *px);
 void session_die(struct plexus *px, int code, struct px_slice text);
+/* Say which answers arrived, so that the broker may forget this session when it needs the room. */
+void session_leave(struct plexus *px);
 
 /* enrol.c */
 void enrol_step(struct plexus *px, int64_t now_ms);

@@ -198,6 +198,7 @@ void *loop_run(void *argument)
                 if (!any && !px->stopping)
                         poll_all(px);
         }
+        session_leave(px);
         pthread_mutex_unlock(&px->lock);
         return NULL;
 }

@@ -34,6 +34,12 @@ static void send_ping(struct plexus *px)
         px_buf_fini(&frame);
 }
 
+void session_leave(struct plexus *px)
+{
+        if (px->greeter.up)
+                send_ping(px);
+}
+
 void session_up(struct plexus *px, int64_t now_ms)
 {
         px_greeter_init(&px->greeter, now_ms, SESSION_BACKOFF_MAX_MS, lib_random());

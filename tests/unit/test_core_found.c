@@ -98,3 +98,23 @@ TEST(a_cancel_on_a_node_that_is_removed_ends_lost_because_nobody_knows)
         EXPECT_INT(client_node_change(&root, PX_NODE_CHANGE_REMOVE, "n1"), 0);
         EXPECT_TEXT(driver_state(driver, job), "lost");
 }
+
+TEST(sessions_of_clients_that_left_make_room_for_others)
+{
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct px_m_client_hello hello = {.program = px_slice_text("test")};
+        struct px_buf frame = {0};
+        uint64_t peer = 1000000;
+
+        px_m_client_hello_frame(&hello, 0, 0, &frame);
+        driver_batch(driver);
+        for (size_t i = 0; i < PX_LIMIT_SESSIONS; i++)
+                driver_say(driver, CORE_FROM_CLIENT, ++peer, ANA, px_buf_slice(&frame));
+        driver_go(driver);
+        driver_say(driver, CORE_FROM_CLIENT, ++peer, ANA, px_buf_slice(&frame));
+        EXPECT_INT(driver_refused(driver, peer), PX_E_BUSY);
+        driver_run_ms(driver, 60000);
+        driver_say(driver, CORE_FROM_CLIENT, ++peer, ANA, px_buf_slice(&frame));
+        EXPECT_U64(driver_mail_count(driver, peer, PX_M_CLIENT_WELCOME), 1);
+        px_buf_fini(&frame);
+}
