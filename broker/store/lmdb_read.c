@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lmdb_read.c - reading rows in an LMDB transaction, each checked against its seal.
  * Layer: L3 (broker/store). Format: lmdb_store.h. */
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "lmdb_store.h"
@@ -25,8 +26,13 @@ int lmdb_unseal(MDB_val key, MDB_val value, struct px_slice *ret_value)
 
 void lmdb_report_damaged(uint8_t table, struct px_slice key)
 {
+        /* Rows that were named already; two that share a place may be named again. */
+        static _Atomic uint64_t reported[256];
         char hex[2 * ROWS_KEY_BYTES_MAX + 1] = "";
+        uint64_t hash = px_hash64(table, key.data, key.length);
 
+        if (atomic_exchange(&reported[hash % PX_COUNT_OF(reported)], hash) == hash)
+                return;
         for (size_t i = 0; i < key.length && i < ROWS_KEY_BYTES_MAX; i++)
                 snprintf(hex + 2 * i, 3, "%02x", key.data[i]);
         fprintf(stderr,

@@ -91,7 +91,7 @@ void lmdb_walk_close(struct lmdb_walk *walk);
 int lmdb_fault(int result);
 /* Open a sealed value. PX_E_DAMAGED if it isn't what was sealed under this key. */
 int lmdb_unseal(MDB_val key, MDB_val value, struct px_slice *ret_value);
-/* Say on standard error, by name, that a row is damaged and set aside. */
+/* Say on standard error, by name and once, that a row is damaged and set aside. */
 void lmdb_report_damaged(uint8_t table, struct px_slice key);
 
 #endif
