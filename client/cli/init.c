@@ -8,6 +8,7 @@
 
 #include "connect.h"
 #include "starter.h"
+#include "tokens.h"
 #include "mesh.h"
 #include "verbs.h"
 
@@ -100,8 +101,12 @@ static int make_context(struct cli *cli, const char *dir, const char *host, unsi
 static int print_join(struct cli *cli, const char *host, unsigned port)
 {
         char token[TOKEN_ROOM];
-        int error = plexus_token_create(cli->px, "enrol", "nodes", "node", ENROL_USES, ENROL_LIFETIME_MS, token,
-                                        sizeof token);
+        char name[65];
+        int error;
+
+        token_name_make("nodes", name, sizeof name);
+        error = plexus_token_create(cli->px, "enrol", name, "node", ENROL_USES, ENROL_LIFETIME_MS, token,
+                                    sizeof token);
 
         if (error != PLEXUS_OK)
                 return cli_refused(cli, error, "token");

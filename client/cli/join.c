@@ -3,6 +3,7 @@
  * the context when the token is for a person. Layer: L4 (client/cli). */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -155,10 +156,12 @@ static int start_node(const struct cli *cli, const struct join *join)
         close(log_fd);
         if (result != 0)
                 return cli_fail(cli, CLI_FAULT, "%s: %s", program, strerror(-result));
-        if (!launch_ready(ready_fd, line, sizeof line))
+        if (!launch_ready(ready_fd, line, sizeof line)) {
+                kill(pid, SIGTERM);
                 return cli_fail(cli, CLI_FAULT, "the node did not reach the broker; see %s, or ask "
                                                 "plexus doctor",
                                 log_path);
+        }
         printf("%s: joined %s; state in %s, log %s\n", join->name, join->url + strlen("plexus://"), join->dir,
                log_path);
         return CLI_DONE;

@@ -126,7 +126,7 @@ static const struct cli_option stop_options[] = {
 
 static const struct cli_option token_options[] = {
         {0, "role", "ROLE", "user, service, node, worker, monitor or admin; user", false},
-        {0, "user", "NAME", "whose it is", false},
+        {0, "user", "NAME", "whose it is; a name is made up otherwise", false},
         {0, "enrol", NULL, "make an enrolment token: others exchange it for their own", false},
         {0, "uses", "N", "how often an enrolment token may be used; 16", false},
         {0, "lifetime", "TIME", "valid so long; enrolment 24h, others for ever", false},

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tokens.c - `plexus token create|ls|revoke`. Layer: L4 (client/cli). */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "output.h"
+#include "tokens.h"
 #include "verbs.h"
 
 #define TOKEN_ROOM 256
@@ -51,10 +54,20 @@ static const struct output_column token_columns[] = {
 static const struct output_kind token_kind = {"plexus.token.v1", "tokens", token_columns,
                                               sizeof(struct plexus_token_info)};
 
+void token_name_make(const char *word, char *ret_name, size_t room)
+{
+        unsigned number;
+
+        if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+                abort();
+        snprintf(ret_name, room, "%.40s-%06x", word, number & 0xFFFFFF);
+}
+
 int verb_token_create(struct cli *cli)
 {
         const char *role = cli_has(cli, "role") ? cli_value(cli, "role") : "user";
-        const char *name = cli_has(cli, "user") ? cli_value(cli, "user") : role;
+        const char *name = cli_value(cli, "user");
+        char made[65];
         const char *uses_text = cli_value(cli, "uses");
         const char *lifetime = cli_value(cli, "lifetime");
         bool enrol = cli_has(cli, "enrol");
@@ -70,6 +83,10 @@ int verb_token_create(struct cli *cli)
                 return cli_fail(cli, CLI_USAGE, "--uses %s is not a number from 1 to 1000000", uses_text);
         if (lifetime != NULL && !cli_parse_duration(lifetime, &lifetime_ms))
                 return cli_fail(cli, CLI_USAGE, "--lifetime %s is not a duration (like 24h, 90d)", lifetime);
+        if (name == NULL) {
+                token_name_make(role, made, sizeof made);
+                name = made;
+        }
         code = cli_connect(cli);
         if (code != 0)
                 return code;

@@ -1,0 +1,370 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The command line against a real mesh: a shell session, exit codes, what wrong input is told, and
+# kill -9 of the broker in the middle of `plexus run`. One mesh for all tests; state in a temporary
+# folder. Prints `N passed, N failed` last.
+#
+# usage: test_cli.sh BUILD-FOLDER [NAME-PART]
+set -u
+build=$(cd "${1:?the build folder}" && pwd)
+only=${2:-}
+self=$(realpath "$0")
+plexus() { timeout 60 "$build/client/cli/plexus" "$@"; }
+
+top=$(mktemp -d /tmp/plexus-cli-XXXXXX)
+export HOME=$top/home XDG_CONFIG_HOME=$top/config XDG_STATE_HOME=$top/state NO_COLOR=1
+unset PLEXUS_URL PLEXUS_TOKEN PLEXUS_CONTEXT PLEXUS_LIBEXEC XDG_RUNTIME_DIR
+mkdir -p "$HOME" "$top/work"
+cd "$top/work" || exit 2
+mesh=$top/state/plexus/up
+brokers=() # of tests, beside the mesh
+finish() {
+        plexus down --kill >"$top/down" 2>&1
+        for pid in "${brokers[@]}"; do kill "$pid" 2>/dev/null; done
+        rm -rf "$top"
+}
+trap finish EXIT
+
+# ---- expectations ------------------------------------------------------------------------------
+
+passed=0
+failed=0
+why=""
+
+# expect CODE COMMAND...: run it; its output is in $top/out and $top/err afterwards.
+expect() {
+        local wanted=$1 code=0
+        shift
+        plexus "$@" >"$top/out" 2>"$top/err" </dev/null || code=$?
+        [ "$code" = "$wanted" ] && return 0
+        why="plexus $* ended with $code, not $wanted: $(tail -n 2 "$top/err")"
+        return 1
+}
+# said out|err WORDS: exactly these words stand in what it printed.
+said() {
+        grep -qF -- "$2" "$top/$1" && return 0
+        why="std$1 lacks \"$2\": $(head -c 400 "$top/$1")"
+        return 1
+}
+same() {
+        [ "$1" = "$2" ] && return 0
+        why="\"$1\" is not \"$2\""
+        return 1
+}
+# process NAME: its number, as the mesh knows it.
+process() { awk -v name="$1" '$1 == "process" && $2 == name { print $3 }' "$mesh/mesh"; }
+# until_true SECONDS COMMAND...: repeat it until it succeeds.
+until_true() {
+        local end=$((SECONDS + $1))
+        shift
+        until "$@"; do
+                [ "$SECONDS" -lt "$end" ] || { why="not in time: $*"; return 1; }
+                read -rt 0.05 <><(:) || :
+        done
+}
+
+run() {
+        case "$1" in *"$only"*) ;; *) return ;; esac
+        why=""
+        if "$1"; then
+                passed=$((passed + 1))
+                echo "ok   ${1//_/ }"
+        else
+                failed=$((failed + 1))
+                echo "FAIL ${1//_/ }: $why"
+        fi
+}
+
+# ---- without a mesh ------------------------------------------------------------------------------
+
+without_a_mesh_run_says_what_to_start() {
+        expect 2 run -- true && said err 'no mesh: start one with "plexus up"' &&
+                same "$(wc -l <"$top/err")" 1
+}
+
+unknown_words_are_told_the_nearest_name() {
+        expect 2 runn && said err 'did you mean "run"?' &&
+                expect 2 ps --al && said err 'did you mean --all?' &&
+                expect 2 node drian && said err 'did you mean "node drain"?'
+}
+
+a_broken_paste_of_a_token_is_said() {
+        PLEXUS_TOKEN=pxu_broken PLEXUS_URL=plexus://127.0.0.1:1 expect 2 status && said err token &&
+                expect 2 join pxe_abc && said err 'TOKEN@HOST' &&
+                expect 2 join pxe_broken@127.0.0.1:1 && said err token
+}
+
+a_token_file_must_be_private() {
+        echo pxu_x >"$top/open.token" && chmod 644 "$top/open.token"
+        expect 2 status --url plexus://127.0.0.1:1 --token-file "$top/open.token" &&
+                said err 'can be read by others'
+}
+
+an_unreachable_broker_names_the_hop() {
+        mkdir -m 700 "$top/empty"
+        expect 6 submit --url "local:$top/empty" --timeout 1s -- true && said err "$top/empty" &&
+                expect 125 run --url "local:$top/empty" --timeout 1s -- true &&
+                expect 6 doctor --url "local:$top/empty" && said out 'FAILED  socket' &&
+                expect 6 doctor --url "local:$top/none" && said out 'FAILED  directory' &&
+                expect 6 doctor --url plexus://127.0.0.1:1 && said out 'FAILED  tcp' &&
+                expect 6 doctor --url plexus://no-such-host.invalid && said out 'FAILED  name'
+}
+
+help_knows_every_topic() {
+        for topic in exit-codes selectors filters env run 'node drain' ''; do
+                # shellcheck disable=SC2086
+                expect 0 help $topic || return 1
+        done
+        expect 2 help nonsens
+}
+
+# ---- a shell session -----------------------------------------------------------------------------
+
+up_returns_when_ready() {
+        expect 0 up --nodes 2 --lease 3s && said out 'up: broker and 2 nodes' &&
+                expect 0 nodes && said out '2 up, 0 draining, 0 lost' &&
+                expect 0 doctor && said out 'ok      nodes'
+}
+
+a_second_up_adopts() {
+        local broker
+        broker=$(process broker)
+        expect 0 up && said out 'already up' && same "$(process broker)" "$broker"
+}
+
+run_ends_as_the_job_does_with_its_streams_apart() {
+        expect 7 run -- sh -c 'echo out; echo err >&2; exit 7' &&
+                same "$(cat "$top/out")" out && same "$(cat "$top/err")" err
+}
+
+run_knows_the_conventional_codes() {
+        expect 0 run -- true && expect 137 run -- sh -c 'kill -9 $$' &&
+                expect 127 run -- no-such-program-here && expect 126 run -- /etc/passwd &&
+                expect 124 run -t 0.2s -- sleep 30
+}
+
+submit_prints_the_number_alone() {
+        expect 0 submit -- true && same "$(grep -cE '^[0-9]+$' "$top/out")" 1 &&
+                same "$(wc -l <"$top/out")" 1
+}
+
+wait_tells_failed_jobs_and_what_to_run_next() {
+        local good bad
+        good=$(plexus submit -- true) && bad=$(plexus submit -- sh -c 'echo the reason >&2; exit 3')
+        expect 0 wait "$good" && expect 1 wait "$good" "$bad" && said err "plexus logs $bad" &&
+                said err 'exit 3' && said err 'the reason' && said err "next: plexus retry $bad"
+}
+
+cancel_ends_a_running_job() {
+        local id
+        id=$(plexus submit -- sleep 300)
+        expect 0 cancel "$id" --reason 'not needed' && expect 1 wait "$id" && said err 'cancelled'
+}
+
+a_finished_job_cannot_be_cancelled() {
+        local id
+        id=$(plexus submit -- true)
+        expect 0 wait "$id" && expect 5 cancel "$id"
+}
+
+what_is_not_there_is_not_found() {
+        expect 3 wait 999999 && expect 3 cancel 999999 && expect 2 wait never
+}
+
+one_key_is_one_job_and_one_content() {
+        local first second
+        first=$(plexus submit --idempotency-key k1 -- echo 1)
+        second=$(plexus submit --idempotency-key k1 -- echo 1)
+        same "$first" "$second" && expect 5 submit --idempotency-key k1 -- echo 2 && said err key
+}
+
+retry_runs_a_failed_job_again() {
+        local id
+        id=$(plexus submit -- sh -c "test -e $top/now-it-works")
+        expect 1 wait "$id" && touch "$top/now-it-works" && expect 0 retry "$id" && expect 0 wait "$id"
+}
+
+hold_and_release() {
+        local id
+        id=$(plexus submit --hold -- true)
+        expect 6 wait "$id" --timeout 0.3s && expect 0 why "$id" && said out "held until it is released" &&
+                expect 0 release "$id" && expect 0 wait "$id"
+}
+
+a_program_or_directory_that_is_not_there_is_named() {
+        local id
+        mkdir "$top/gone"
+        id=$(cd "$top/gone" && plexus submit -- true)
+        id=$(plexus submit --cwd "$top/nowhere" -- true)
+        expect 1 wait "$id" && said err "$top/nowhere" && said err node &&
+                said err --cwd && id=$(plexus submit -- no-such-program-here) && expect 1 wait "$id" &&
+                said err no-such-program-here
+}
+
+what_is_too_large_is_refused() {
+        head -c 700000 /dev/zero >"$top/large"
+        expect 2 submit --stdin="$top/large" -- cat && said err larger
+        local words=() code=0
+        for ((i = 0; i < 40; i++)); do words+=("$(printf 'x%.0s' {1..30000})"); done
+        plexus submit -- echo "${words[@]}" >"$top/out" 2>"$top/err" || code=$?
+        same "$code" 2 && same "$(cat "$top/out")" ''
+}
+
+standard_input_is_captured() {
+        local id
+        echo hello >"$top/hello"
+        id=$(plexus submit --stdin="$top/hello" -- sh -c "cat >$top/got")
+        expect 0 wait "$id" && same "$(cat "$top/got")" hello
+}
+
+nodes_drain_and_resume() {
+        expect 0 node drain node1 && expect 0 nodes && said out draining && expect 0 node resume node1 &&
+                expect 0 nodes && said out '2 up, 0 draining' && expect 3 node show node9
+}
+
+# ---- output --------------------------------------------------------------------------------------
+
+logs_follow_until_the_end() {
+        local id
+        id=$(plexus submit -- sh -c 'for i in 1 2 3; do echo line $i; done; echo oops >&2')
+        expect 0 logs -f "$id" && same "$(tr '\n' ' ' <"$top/out")" 'line 1 line 2 line 3 ' &&
+                same "$(cat "$top/err")" oops && expect 0 logs --tail 1 -p out "$id" &&
+                same "$(cat "$top/out")" 'line 3'
+}
+
+logs_of_several_jobs_have_prefixes() {
+        local a b
+        a=$(plexus submit -- echo one) && b=$(plexus submit -- echo two)
+        expect 0 logs -f "$a" "$b" && said out "$a │ one" && said out "$b │ two"
+}
+
+bars_are_folded_when_piped() {
+        local id
+        id=$(plexus submit -- printf '10%%\r50%%\r100%%\ndone\n')
+        expect 0 wait "$id" && expect 0 logs "$id" && same "$(tr '\n' ' ' <"$top/out")" '100% done ' &&
+                expect 0 logs --raw "$id" && same "$(wc -c <"$top/out")" 18
+}
+
+ps_and_show_speak_json() {
+        local id
+        id=$(plexus submit --name named --label k=v -- sh -c 'echo x; exit 2')
+        expect 1 wait "$id" && expect 0 ps -a -o json name=named &&
+                python3 -c "import json,sys; j=json.load(open('$top/out'))['jobs'][0]
+assert j['id']==$id and j['exit_code']==2 and j['state']=='failed' and j['labels']=={'k':'v'}, j" &&
+                expect 0 show -o json "$id" &&
+                python3 -c "import json; j=json.load(open('$top/out'))['jobs'][0]
+assert j['argv'][0]=='sh' and j['attempts'][0]['out_bytes']==2, j"
+}
+
+events_tell_each_change_once() {
+        local id
+        id=$(plexus submit -- true)
+        expect 0 wait "$id" && expect 0 events --from-start --no-follow --job "$id" -o jsonl &&
+                said out '"job.queued"' && said out '"job.ok"' &&
+                same "$(sort "$top/out" | uniq -d | wc -l)" 0
+}
+
+progress_is_shown() {
+        local id
+        id=$(plexus submit -- sh -c "'$build/client/cli/plexus' progress 25% quarter; sleep 300")
+        until_true 10 sh -c "'$build/client/cli/plexus' ps -o json | grep -q '\"progress\":0.25'"
+        local code=$?
+        expect 0 cancel "$id" && return $code
+}
+
+# ---- deaths --------------------------------------------------------------------------------------
+
+a_killed_broker_does_not_end_run() {
+        local code=0 job
+        plexus run -- sh -c 'i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); sleep 0.01; done; exit 9' \
+                >"$top/run.out" 2>"$top/run.err" &
+        job=$!
+        until_true 10 grep -q 'line 20$' "$top/run.out" && kill -9 "$(process broker)"
+        wait "$job" || code=$?
+        for ((i = 0; i < 200; i++)); do echo "line $i"; done >"$top/run.expected"
+        same "$code" 9 && cmp "$top/run.out" "$top/run.expected" >"$top/cmp" 2>&1 || {
+                why="$why code $code, $(wc -l <"$top/run.out") lines, $(head -c 300 "$top/run.err")"
+                return 1
+        }
+}
+
+what_dies_is_started_again() {
+        local broker node
+        broker=$(process broker) node=$(process node1)
+        kill -9 "$node" "$broker"
+        until_true 10 sh -c "! grep -qE ' ($broker|$node) ' '$mesh/mesh'" && expect 0 wait \
+                "$(plexus submit -n node1 -- true)"
+}
+
+a_killed_supervisor_is_replaced_by_up() {
+        local broker
+        broker=$(process broker)
+        kill -9 "$(process supervisor)"
+        expect 0 up && said out '2 nodes' && same "$(process broker)" "$broker"
+}
+
+jobs_outlive_down() {
+        local id
+        id=$(plexus submit -- sh -c "until [ -e $top/go-on ]; do sleep 0.05; done; exit 5")
+        until_true 10 sh -c "'$build/client/cli/plexus' status | grep -q '1 running'"
+        expect 0 down && said out '1 job runs on' && expect 6 status --timeout 0.5s && touch "$top/go-on" &&
+                expect 0 up && expect 1 wait "$id" && said err 'exit 5'
+}
+
+restarts_have_a_limit_and_a_reason() {
+        local last=none
+        for i in 1 2 3 4 5 6; do
+                until_true 10 sh -c "p=\$(awk '\$1==\"process\"&&\$2==\"node2\"{print \$3}' '$mesh/mesh'); [ -n \"\$p\" ] && [ \"\$p\" != $last ]" ||
+                        return 1
+                last=$(process node2)
+                kill -9 "$last"
+        done
+        until_true 10 grep -q '^note node2' "$mesh/mesh" && expect 125 up &&
+                said err 'node2 was killed by SIGKILL, 6 times within a minute' && expect 0 down && expect 0 up
+}
+
+# ---- other machines --------------------------------------------------------------------------------
+
+init_and_join_make_a_mesh_over_tcp() {
+        local line user as=()
+        [ "$(id -u)" != 0 ] || as=(--as root) # a node of root's serves accounts
+        expect 0 init --dir "$top/broker" --listen 127.0.0.1 --port 0 --name far || return 1
+        brokers+=("$(pgrep -f "plexus-broker --dir $top/broker")")
+        line=$(awk '$1 == "plexus" && $2 == "join" { print $3 }' "$top/out")
+        expect 0 join "$line" --name joined --dir "$top/joined" --cpus 1 && said out 'joined: joined' || return 1
+        brokers+=("$(pgrep -f "plexus-node --dir $top/joined")")
+        expect 0 nodes && said out joined && expect 0 doctor && said out 'ok      greeting' &&
+                expect 0 wait "$(plexus submit --cwd / "${as[@]}" -- true)" || return 1
+        user=$(plexus token create --user ana) && expect 0 token ls && said out ana &&
+                PLEXUS_TOKEN=$user PLEXUS_URL=plexus://${line#*@} expect 0 status && said out 'ana (user)' &&
+                PLEXUS_TOKEN=$user PLEXUS_URL=plexus://${line#*@} expect 4 token create &&
+                expect 0 token revoke ana &&
+                PLEXUS_TOKEN=$user PLEXUS_URL=plexus://${line#*@} expect 4 status --timeout 5s &&
+                expect 0 context use local && expect 0 context rm far
+}
+
+down_stops_everything() {
+        expect 0 down --kill && same "$(pgrep -fc "plexus-(broker|node) --dir $mesh")" 0
+}
+
+temp_leaves_nothing() {
+        local dir
+        expect 0 up --temp && dir=$(sed -n 's/.*state in \([^ ]*\) .*/\1/p' "$top/out") && [ -d "$dir" ] &&
+                expect 0 wait "$(plexus submit -- true)" && expect 0 down && [ ! -e "$dir" ] &&
+                expect 0 context ls && ! said out "$(basename "$dir")" && why=""
+}
+
+foreground_ends_with_a_signal() {
+        "$build/client/cli/plexus" up --temp --foreground >"$top/fg.out" 2>"$top/fg.err" &
+        local pid=$! code=0
+        until_true 20 grep -q 'Ctrl-C takes it down' "$top/fg.out" && kill -INT "$pid"
+        wait "$pid" || code=$?
+        same "$code" 0
+}
+
+for test in $(sed -n 's/^\([a-z_]*\)() {$/\1/p' "$self"); do
+        case "$test" in plexus | finish | expect | said | same | process | until_true | run) continue ;; esac
+        run "$test"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
