@@ -23,21 +23,21 @@ void inbox_lose_peer(struct shell *shell, uint64_t handle)
         px_buf_append(&shell->gone, bytes, sizeof(bytes));
 }
 
-void inbox_strike(struct shell *shell, struct px_principal_id principal)
+static uint8_t origin_of(size_t socket)
 {
-        if (!strikes_add(&shell->strikes, principal, clock_steady_ms()))
+        return socket == SHELL_CMD_LOCAL || socket == SHELL_CMD_TCP ? CORE_FROM_CLIENT
+                                                                    : CORE_FROM_NODE;
+}
+
+void inbox_strike(struct shell *shell, struct px_principal_id principal, size_t socket)
+{
+        if (!strikes_add(&shell->strikes, principal, origin_of(socket), clock_steady_ms()))
                 return;
         fprintf(stderr,
                 "plexus-broker: principal %" PRIu32
                 " sent %d malformed messages within %d s and is "
                 "not heard for %d s\n",
                 principal.value, STRIKES_MAX, STRIKES_WINDOW_MS / 1000, STRIKES_MUTE_MS / 1000);
-}
-
-static uint8_t origin_of(size_t socket)
-{
-        return socket == SHELL_CMD_LOCAL || socket == SHELL_CMD_TCP ? CORE_FROM_CLIENT
-                                                                    : CORE_FROM_NODE;
 }
 
 /* Answer a frame whose header is of another wire version, so that its sender learns why. */
@@ -76,7 +76,7 @@ static void take(struct shell *shell, size_t socket, struct message *message,
         }
         result = px_wire_get_header(frame, &header, &body);
         if (result != PX_WIRE_OK) {
-                inbox_strike(shell, principal);
+                inbox_strike(shell, principal, socket);
                 if (result == PX_WIRE_NEWER)
                         refuse_version(shell, peer->handle);
                 return;
@@ -98,11 +98,12 @@ static bool take_one(struct shell *shell, size_t socket)
                 return false;
         /* Looked up with every message: a key that was revoked is dead from now on. */
         known = keys_of_message(shell->keys, message.user_id, &entry);
-        if (known && !strikes_muted(&shell->strikes, entry.id, clock_steady_ms())) {
+        if (known &&
+            !strikes_muted(&shell->strikes, entry.id, origin_of(socket), clock_steady_ms())) {
                 if (verdict == MESSAGE_OK)
                         take(shell, socket, &message, entry.id);
                 else
-                        inbox_strike(shell, entry.id);
+                        inbox_strike(shell, entry.id, socket);
         }
         if (verdict == MESSAGE_OK)
                 zmq_msg_close(&message.body);

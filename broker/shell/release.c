@@ -68,7 +68,7 @@ static void notice_refusal(struct shell *shell, const struct core_effect *effect
             header.type != PX_M_REFUSED)
                 return;
         if (px_m_refused_decode(body, &arena, &refused) == PX_WIRE_OK && refused.code == PX_E_PROTO)
-                inbox_strike(shell, peer->principal);
+                inbox_strike(shell, peer->principal, peer->socket);
         px_arena_fini(&arena);
 }
 

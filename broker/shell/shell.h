@@ -125,8 +125,8 @@ int loop_flush(struct shell *shell);
 bool inbox_drain(struct shell *shell);
 /* Forget a peer and see to it that the core is told. */
 void inbox_lose_peer(struct shell *shell, uint64_t handle);
-/* Count a malformed message. */
-void inbox_strike(struct shell *shell, struct px_principal_id principal);
+/* Count a malformed message of this principal on this socket. */
+void inbox_strike(struct shell *shell, struct px_principal_id principal, size_t socket);
 
 /* ---- release.c
  * ------------------------------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* strikes.c - a count, a window and a mute per principal. Principals are at most
+/* strikes.c - a count, a window and a mute per principal and service. Principals are at most
  * PX_LIMIT_PRINCIPALS, so the table is bounded. Layer: L4 (broker/shell). */
 #include "strikes.h"
 
@@ -9,27 +9,34 @@ struct offender {
         int64_t muted_until_ms; /* 0 = not muted */
 };
 
+static uint64_t offender_key(struct px_principal_id principal, uint8_t service)
+{
+        PX_ASSERT(principal.value != 0);
+        return (uint64_t)service << 32 | principal.value;
+}
+
 void strikes_fini(struct strikes *strikes)
 {
         size_t cursor = 0;
         uint64_t key;
         void *value;
 
-        while (px_map_next(&strikes->by_principal, &cursor, &key, &value))
+        while (px_map_next(&strikes->by_offender, &cursor, &key, &value))
                 px_free(value);
-        px_map_fini(&strikes->by_principal);
+        px_map_fini(&strikes->by_offender);
         *strikes = (struct strikes){0};
 }
 
-bool strikes_add(struct strikes *strikes, struct px_principal_id principal, int64_t now_ms)
+bool strikes_add(struct strikes *strikes, struct px_principal_id principal, uint8_t service,
+                 int64_t now_ms)
 {
-        struct offender *offender = px_map_find(&strikes->by_principal, principal.value);
+        uint64_t key = offender_key(principal, service);
+        struct offender *offender = px_map_find(&strikes->by_offender, key);
 
-        PX_ASSERT(principal.value != 0);
         if (offender == NULL) {
                 offender = px_alloc(sizeof(*offender));
                 offender->window_ms = now_ms;
-                px_map_put(&strikes->by_principal, principal.value, offender);
+                px_map_put(&strikes->by_offender, key, offender);
         }
         if (now_ms - offender->window_ms >= STRIKES_WINDOW_MS) {
                 offender->window_ms = now_ms;
@@ -43,13 +50,14 @@ bool strikes_add(struct strikes *strikes, struct px_principal_id principal, int6
         return true;
 }
 
-bool strikes_muted(struct strikes *strikes, struct px_principal_id principal, int64_t now_ms)
+bool strikes_muted(struct strikes *strikes, struct px_principal_id principal, uint8_t service,
+                   int64_t now_ms)
 {
         struct offender *offender;
 
         if (strikes->muted_count == 0)
                 return false;
-        offender = px_map_find(&strikes->by_principal, principal.value);
+        offender = px_map_find(&strikes->by_offender, offender_key(principal, service));
         if (offender == NULL || offender->muted_until_ms == 0)
                 return false;
         if (now_ms < offender->muted_until_ms)

@@ -12,12 +12,15 @@
 
 /* {0} is empty and valid. */
 struct strikes {
-        struct px_map by_principal;
+        struct px_map by_offender;
         size_t muted_count; /* muted now or lately: 0 lets the common case be one compare */
 };
 void strikes_fini(struct strikes *strikes);
-/* Count one. true = with this one the principal became muted. Units: now_ms steady. */
-bool strikes_add(struct strikes *strikes, struct px_principal_id principal, int64_t now_ms);
-bool strikes_muted(struct strikes *strikes, struct px_principal_id principal, int64_t now_ms);
+/* Count one. true = with this one the principal became muted. Units: service is enum core_origin;
+ * now_ms steady. */
+bool strikes_add(struct strikes *strikes, struct px_principal_id principal, uint8_t service,
+                 int64_t now_ms);
+bool strikes_muted(struct strikes *strikes, struct px_principal_id principal, uint8_t service,
+                   int64_t now_ms);
 
 #endif

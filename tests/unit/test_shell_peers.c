@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_shell_peers.c - handles of connections, strikes. */
+#include "core.h"
 #include "peers.h"
 #include "strikes.h"
 #include "test.h"
 
 #define ANA ((struct px_principal_id){2})
+#define CMD CORE_FROM_CLIENT
+#define NODE CORE_FROM_NODE
 #define BEN ((struct px_principal_id){3})
 
 static void free_peers(void *context)
@@ -91,14 +94,15 @@ TEST(ten_strikes_within_a_minute_mute_a_principal_for_a_minute)
         strikes = (struct strikes){0};
         test_cleanup(free_strikes, &strikes);
         for (int i = 0; i < STRIKES_MAX - 1; i++)
-                EXPECT(!strikes_add(&strikes, ANA, 1000 + i));
-        EXPECT(!strikes_muted(&strikes, ANA, 1100));
-        EXPECT(strikes_add(&strikes, ANA, 2000));
-        EXPECT(strikes_muted(&strikes, ANA, 2000));
-        EXPECT(!strikes_muted(&strikes, BEN, 2000));
-        EXPECT(strikes_muted(&strikes, ANA, 2000 + STRIKES_MUTE_MS - 1));
-        EXPECT(!strikes_muted(&strikes, ANA, 2000 + STRIKES_MUTE_MS));
-        EXPECT(!strikes_add(&strikes, ANA, 2000 + STRIKES_MUTE_MS));
+                EXPECT(!strikes_add(&strikes, ANA, CMD, 1000 + i));
+        EXPECT(!strikes_muted(&strikes, ANA, CMD, 1100));
+        EXPECT(strikes_add(&strikes, ANA, CMD, 2000));
+        EXPECT(strikes_muted(&strikes, ANA, CMD, 2000));
+        EXPECT(!strikes_muted(&strikes, BEN, CMD, 2000));
+        EXPECT(!strikes_muted(&strikes, ANA, NODE, 2000));
+        EXPECT(strikes_muted(&strikes, ANA, CMD, 2000 + STRIKES_MUTE_MS - 1));
+        EXPECT(!strikes_muted(&strikes, ANA, CMD, 2000 + STRIKES_MUTE_MS));
+        EXPECT(!strikes_add(&strikes, ANA, CMD, 2000 + STRIKES_MUTE_MS));
 }
 
 TEST(strikes_further_apart_than_a_minute_mute_nobody)
@@ -108,6 +112,6 @@ TEST(strikes_further_apart_than_a_minute_mute_nobody)
         strikes = (struct strikes){0};
         test_cleanup(free_strikes, &strikes);
         for (int i = 0; i < 5 * STRIKES_MAX; i++)
-                EXPECT(!strikes_add(&strikes, ANA, (int64_t)i * (STRIKES_WINDOW_MS / 5)));
-        EXPECT(!strikes_muted(&strikes, ANA, 5 * STRIKES_WINDOW_MS));
+                EXPECT(!strikes_add(&strikes, ANA, CMD, (int64_t)i * (STRIKES_WINDOW_MS / 5)));
+        EXPECT(!strikes_muted(&strikes, ANA, CMD, 5 * STRIKES_WINDOW_MS));
 }
