@@ -38,6 +38,8 @@ enum sim_met {
         MET_CLOCK_JUMP,
         MET_FLUSH_SLOW,
         MET_STORAGE_FULL,
+        MET_RETENTION,
+        MET_TOKEN_CHANGED,
         MET_START_REFUSED,
         MET_ENTRY_REFUSED,
         MET_SELF_KILL,

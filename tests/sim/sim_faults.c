@@ -87,6 +87,28 @@ static void strike_storage(struct sim *sim)
         sim_plan(sim, 100 + sim_below(sim, 3000), storage_has_room, NULL);
 }
 
+/* Retention found some ended jobs old enough. */
+static void strike_retention(struct sim *sim)
+{
+        struct px_job_id ids[4];
+        struct px_m_retention retention = {.jobs = ids};
+
+        for (size_t i = 0; i < PX_COUNT_OF(ids); i++) {
+                struct oracle_job *job = oracle_any(sim);
+
+                if (job == NULL)
+                        return;
+                job->purge_asked = true;
+                ids[retention.jobs_count++].value = job->id;
+        }
+        if (!sim->broker.up)
+                return;
+        sim_count(sim, MET_RETENTION);
+        px_buf_reset(&sim->frame);
+        px_m_retention_frame(&retention, 0, 0, &sim->frame);
+        broker_shell(sim, 0, px_buf_slice(&sim->frame));
+}
+
 /* ---- nodes ------------------------------------------------------------------------------------
  */
 
@@ -216,7 +238,7 @@ static const struct fault faults[] = {
         {8000, strike_broker}, {20000, strike_storage}, {15000, strike_clock},
         {6000, strike_link},   {10000, strike_machine}, {9000, strike_keeper},
         {15000, strike_stop},  {4000, strike_reset},    {8000, strike_cut},
-        {9000, strike_slow},   {8000, strike_client},
+        {9000, strike_slow},   {8000, strike_client},   {12000, strike_retention},
 };
 
 static void fault_strikes(struct sim *sim, struct event *event)

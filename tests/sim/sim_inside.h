@@ -279,6 +279,7 @@ enum ask_kind {
         ASK_WATCH,
         ASK_NODE,
         ASK_QUESTION,
+        ASK_TOKEN,
 };
 
 #define ASK_ITEMS 4

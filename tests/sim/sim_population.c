@@ -282,6 +282,31 @@ static void wish_node(struct sim *sim, struct client *client)
                     sim->hosts[sim_below(sim, sim->hosts_count)].name);
 }
 
+/* Tokens that nobody uses: made, and revoked by their names. */
+static void wish_token(struct sim *sim, struct client *client)
+{
+        uint8_t public_key[32] = {0xee};
+        char name[24];
+        struct px_m_token_make make = {.role = PX_ROLE_USER,
+                                       .public_key = px_slice_of(public_key, 32)};
+        struct px_m_token_revoke revoke = {0};
+        struct ask *ask = px_alloc(sizeof(*ask));
+        uint64_t number = sim_below(sim, 12);
+
+        snprintf(name, sizeof(name), "t%llu", (unsigned long long)number);
+        px_put_be64(public_key + 8, px_rand_u64(&sim->rand));
+        make.name = px_slice_text(name);
+        make.lifetime_ms = one_in(sim, 2) ? 1000 + sim_below(sim, 60000) : 0;
+        revoke.name = make.name;
+        ask->kind = ASK_TOKEN;
+        px_buf_reset(&client->frame);
+        if (one_in(sim, 2))
+                px_m_token_make_frame(&make, 0, 0, &client->frame);
+        else
+                px_m_token_revoke_frame(&revoke, 0, 0, &client->frame);
+        client_ask(sim, client, ask, true);
+}
+
 static void wish_question(struct sim *sim, struct client *client)
 {
         const struct oracle_job *job = oracle_any(sim);
@@ -320,6 +345,8 @@ static void wish(struct sim *sim, struct event *event)
                 wish_watch(sim, client);
         else if (kind < 95)
                 wish_node(sim, client);
+        else if (kind < 97)
+                wish_token(sim, client);
         else
                 wish_question(sim, client);
         sim_plan(sim, 1 + sim_below(sim, THINK_MS), wish, client)->generation = client->life;
@@ -448,6 +475,8 @@ void population_answer(struct sim *sim, struct client *client, struct ask *ask,
                 answer_changed(sim, ask, body);
         else if (ask->kind == ASK_WATCH && header.type == PX_M_END)
                 population_ends(sim, body);
+        else if (header.type == PX_M_TOKEN_MADE || header.type == PX_M_TOKEN_REVOKED)
+                sim_count(sim, MET_TOKEN_CHANGED);
         else
                 SIM_CHECK(sim, ask->kind == ASK_NODE || ask->kind == ASK_QUESTION,
                           "an answer of type %u to a request of kind %d", header.type, ask->kind);
