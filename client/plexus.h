@@ -76,11 +76,19 @@ struct plexus_options {
  * Refuses: PLEXUS_UNREACHABLE which hop failed stands in plexus_detail(); PLEXUS_REVOKED;
  *          PLEXUS_INVALID a broken token, no context (says what to start). */
 PLEXUS_API int plexus_connect(const struct plexus_options *options, plexus **ret);
+/* Close a connection; NULL is accepted. Submits without waiting whose answer has not come are given
+ * up without a call. In a child made by fork() it does nothing.
+ * Owns:    px; its streams and its worker must be freed before (asserted). */
 PLEXUS_API void plexus_close(plexus *px);
-/* Why the last refused call of this thread was refused, in words with numbers and what would help. */
+/* Say why the last refused call of this thread was refused, in words with numbers and what would help.
+ * Shape:   at most 2047 bytes, "" when nothing was refused; valid until the thread's next call. px may
+ *          be NULL. */
 PLEXUS_API const char *plexus_detail(plexus *px);
-/* Readable when plexus_events/stream/worker callbacks or finished waits may be taken without blocking. */
+/* Give a file descriptor that is readable while an end (plexus_next_end) or an item of any stream can
+ * be taken without blocking. Only poll it.
+ * Owns:    the connection keeps it. */
 PLEXUS_API int plexus_fd(plexus *px);
+/* Say whether the broker has greeted and is not silent now. A false heals by itself. */
 PLEXUS_API bool plexus_connected(plexus *px);
 
 struct plexus_who {
@@ -91,6 +99,8 @@ struct plexus_who {
         char broker_version[32];
         char url[512];
 };
+/* Tell whom the broker takes us for, as of its last greeting. Asks nobody.
+ * Refuses: REVOKED; INVALID after fork(). */
 PLEXUS_API int plexus_whoami(plexus *px, struct plexus_who *ret_who);
 
 /* ---- contexts: the user's meshes ---------------------------------------------------------------------
@@ -163,11 +173,17 @@ struct plexus_job_spec {
  * Refuses: INVALID, LIMIT, DENIED, KEY_CONFLICT, STORAGE_FULL (try again later), TIMED_OUT or
  *          UNREACHABLE (outcome unknown; with `key` set, submitting again is safe). */
 PLEXUS_API int plexus_submit(plexus *px, const struct plexus_job_spec *spec, uint64_t *ret_job);
-/* Submit many in as few messages as they fit; ret_jobs[i] = 0 and ret_errors[i] > 0 where refused
- * (ret_errors may be NULL). Returns 0 when all were accepted, else the first refusal. */
+/* Submit many in as few messages as they fit, several under way at once.
+ * Shape:   ret_jobs and ret_errors (may be NULL) have `count` items; ret_jobs[i] = 0 and ret_errors[i] > 0
+ *          where refused.
+ * Units:   timeout_ms of the whole call.
+ * Refuses: the first refusal in the order of specs; the detail numbers it. The others stand. */
 PLEXUS_API int plexus_submit_many(plexus *px, const struct plexus_job_spec *specs, size_t count,
                                   uint64_t *ret_jobs, int *ret_errors, int64_t timeout_ms);
-/* Submit without waiting: `done` is called by the library's thread (or never, after plexus_close). */
+/* Submit without waiting: `done` is called by the library's thread (or never, after plexus_close); it
+ * may call nothing that waits.
+ * Owns:    spec is copied.
+ * Refuses: INVALID, LIMIT at once, `done` is not called; BUSY 262,144 submits or 64 MiB wait already. */
 PLEXUS_API int plexus_submit_async(plexus *px, const struct plexus_job_spec *spec,
                                    void (*done)(void *context, int error, uint64_t job), void *context);
 
@@ -186,11 +202,17 @@ struct plexus_end {
         void *result;       /* up to 1 MiB; freed by plexus_end_fini(); NULL = none */
         size_t result_bytes;
 };
+/* Free the result of an end; NULL is accepted. */
 PLEXUS_API void plexus_end_fini(struct plexus_end *end);
 /* Wait until a job ended. Refuses: ABSENT, TIMED_OUT (it goes on). */
 PLEXUS_API int plexus_wait(plexus *px, uint64_t job, int64_t timeout_ms, struct plexus_end *ret_end);
-/* Begin to watch jobs; then take ends as they come, in any order. */
+/* Begin to watch jobs; then take ends as they come, in any order. A job watched already isn't counted
+ * twice. Refuses: LIMIT 1,048,576 jobs are watched. */
 PLEXUS_API int plexus_watch(plexus *px, const uint64_t *jobs, size_t count);
+/* Take the next end of a watched job.
+ * Owns:    plexus_end_fini(ret_end). A result above 64 KiB is fetched first and may block.
+ * Refuses: TIMED_OUT none ended in time; ABSENT no job is watched (ret_end->job is 0), or this job
+ *          (ret_end->job) is not there; it is not watched any more then. */
 PLEXUS_API int plexus_next_end(plexus *px, int64_t timeout_ms, struct plexus_end *ret_end);
 
 /* ---- look ----------------------------------------------------------------------------------------------------- */
@@ -244,7 +266,10 @@ struct plexus_list {
         uint64_t cursor; /* pass on for the next page; 0 = that was all */
         void *memory;
 };
-/* One page of jobs, at most count_max (1000). cursor 0 = begin. */
+/* List one page of jobs. filter NULL = active ones.
+ * Units:   count_max 1 to 1000; cursor 0 = begin, else that of the page before.
+ * Owns:    plexus_list_fini(ret_list).
+ * Refuses: LIMIT, INVALID the filter; TIMED_OUT; UNREACHABLE. */
 PLEXUS_API int plexus_jobs(plexus *px, const struct plexus_filter *filter, uint64_t cursor,
                            size_t count_max, struct plexus_list *ret_list);
 PLEXUS_API void plexus_list_fini(struct plexus_list *list);
@@ -275,9 +300,15 @@ struct plexus_shown {
         size_t result_bytes;
         void *memory;
 };
+/* Show a job in full: what was submitted, its ended attempts, its result.
+ * Owns:    plexus_shown_fini(ret_shown).
+ * Refuses: ABSENT; DAMAGED its record was set aside; TIMED_OUT; UNREACHABLE. */
 PLEXUS_API int plexus_show(plexus *px, uint64_t job, struct plexus_shown *ret_shown);
 PLEXUS_API void plexus_shown_fini(struct plexus_shown *shown);
-/* Why a job is where it is: lines of text, position in its order. Free with plexus_lines_free(). */
+/* Say why a job is where it is.
+ * Shape:   *ret_lines ends in NULL; *ret_position (may be NULL) counts the jobs before it, 0 = none.
+ * Owns:    plexus_lines_free(*ret_lines).
+ * Refuses: ABSENT; TIMED_OUT; UNREACHABLE. */
 PLEXUS_API int plexus_why(plexus *px, uint64_t job, char ***ret_lines, uint64_t *ret_position);
 PLEXUS_API void plexus_lines_free(char **lines);
 
@@ -287,6 +318,7 @@ struct plexus_status {
         double cpus, cpus_used;
         bool storage_full;
 };
+/* Count jobs, nodes and cpus of the mesh. Refuses: TIMED_OUT; UNREACHABLE. */
 PLEXUS_API int plexus_status(plexus *px, struct plexus_status *ret_status);
 
 /* ---- change ------------------------------------------------------------------------------------------------------ */
@@ -297,8 +329,12 @@ struct plexus_change_answer {
         int state; /* afterwards */
         char text[512];
 };
-/* One verb over many jobs. answers (count of them) may be NULL. Returns 0 when all were done, else the
- * first refusal. `reason` is stored with a cancel. */
+/* One verb over many jobs; each is done durably or refused by itself.
+ * Shape:   answers has `count` items in the order of jobs, or is NULL.
+ * Refuses: the first refusal among the jobs, its job stands in the detail: ABSENT, CONFLICT the state does
+ *          not allow it, DENIED. TIMED_OUT or UNREACHABLE: the outcome of the rest is unknown.
+ * cancel: `reason` (may be NULL, 512 bytes) is stored; force = without grace. retry: force = also a job
+ * that ended ok. rename: 128 bytes. priority: within +-1000. purge: ended jobs. signal: 1 to 64. */
 PLEXUS_API int plexus_cancel(plexus *px, const uint64_t *jobs, size_t count, const char *reason,
                              bool force, struct plexus_change_answer *answers);
 PLEXUS_API int plexus_retry(plexus *px, const uint64_t *jobs, size_t count, bool force,
@@ -351,9 +387,12 @@ struct plexus_log_item {
 /* Open the log of a job. Each byte is given once, in order, whatever happens to the connection. */
 PLEXUS_API int plexus_logs(plexus *px, uint64_t job, const struct plexus_log_options *options,
                            plexus_stream **ret_stream);
-/* The next item. Refuses: TIMED_OUT nothing within timeout_ms; ABSENT; CANCELLED after close. */
+/* Take the next item.
+ * Owns:    bytes and text are the stream's, valid until the next call on it.
+ * Refuses: TIMED_OUT nothing within timeout_ms; ABSENT; CANCELLED after PLEXUS_LOG_END. */
 PLEXUS_API int plexus_log_next(plexus_stream *stream, int64_t timeout_ms,
                                struct plexus_log_item *ret_item);
+/* Close a stream of logs or events; NULL is accepted. No other thread may wait on it then. */
 PLEXUS_API void plexus_stream_close(plexus_stream *stream);
 
 /* ---- events ------------------------------------------------------------------------------------------------------- */
@@ -389,9 +428,11 @@ struct plexus_node {
         uint64_t seen_ms;
         char types[256]; /* of a worker, separated by commas */
 };
+/* List nodes and workers. Owns: plexus_nodes_free(*ret_nodes). Refuses: TIMED_OUT; UNREACHABLE. */
 PLEXUS_API int plexus_nodes(plexus *px, struct plexus_node **ret_nodes, size_t *ret_count);
 PLEXUS_API void plexus_nodes_free(struct plexus_node *nodes);
-/* verb: "drain", "resume", "stop" (wait for its jobs), "kill" (end them), "remove". */
+/* Change a node. Shape: verb is "drain", "resume", "stop" (wait for its jobs), "kill" (end them) or
+ * "remove". Refuses: INVALID the verb; ABSENT; DENIED; CONFLICT. */
 PLEXUS_API int plexus_node_change(plexus *px, const char *name, const char *verb);
 
 struct plexus_token_info {
@@ -406,7 +447,9 @@ struct plexus_token_info {
 PLEXUS_API int plexus_token_create(plexus *px, const char *role, const char *name,
                                    const char *enrol_role, uint32_t uses, uint64_t lifetime_ms,
                                    char *ret_token, size_t room);
+/* Revoke tokens by name, or one by its id; what they hold open ends. Refuses: ABSENT; DENIED. */
 PLEXUS_API int plexus_token_revoke(plexus *px, const char *name_or_id);
+/* List tokens; never their secrets. Owns: plexus_tokens_free(*ret_tokens). Refuses: DENIED. */
 PLEXUS_API int plexus_tokens(plexus *px, struct plexus_token_info **ret_tokens, size_t *ret_count);
 PLEXUS_API void plexus_tokens_free(struct plexus_token_info *tokens);
 /* Exchange an enrolment token for a token of one's own, named `name`. */
@@ -419,21 +462,32 @@ PLEXUS_API int plexus_enrol(const char *url, const char *enrol_token, const char
 typedef struct plexus_worker plexus_worker;
 typedef struct plexus_task plexus_task;
 
-/* Serve tasks of `type` with up to `slots` at once. The handler runs on threads of the library and
- * must finish its task with plexus_task_return() or plexus_task_fail(), there or on any thread later. */
+/* Make a worker of up to `slots` (1 to 4096) tasks at once; one may be started on a connection.
+ * Owns:    plexus_worker_free(*ret_worker), before plexus_close(). */
 PLEXUS_API int plexus_worker_new(plexus *px, const char *name, uint32_t slots, plexus_worker **ret_worker);
+/* Serve tasks of `type`, before the start. The handler runs on threads of the library and must finish its
+ * task with plexus_task_return() or plexus_task_fail(), there or on any thread later. The same task may
+ * run again elsewhere when the worker is lost. Refuses: CONFLICT the type has a handler; LIMIT 64. */
 PLEXUS_API int plexus_worker_handle(plexus_worker *worker, const char *type,
                                     void (*handler)(void *context, plexus_task *task), void *context);
+/* Connect and take tasks. Refuses: DENIED the token may not work; DUPLICATE; UNREACHABLE. */
 PLEXUS_API int plexus_worker_start(plexus_worker *worker);
-/* Take no more tasks, wait for those that run (timeout_ms), say goodbye. */
+/* Take no more tasks, wait until those that run have ended and their results are durable, say goodbye.
+ * Refuses: TIMED_OUT it goes on ending; ask again. */
 PLEXUS_API int plexus_worker_stop(plexus_worker *worker, int64_t timeout_ms);
+/* Free a worker; NULL is accepted. Running tasks are asked to stop and waited for; results that were not
+ * acknowledged are lost with it, and the broker has those tasks run again: stop first. */
 PLEXUS_API void plexus_worker_free(plexus_worker *worker);
 PLEXUS_API uint64_t plexus_task_job(const plexus_task *task);
 PLEXUS_API uint32_t plexus_task_attempt(const plexus_task *task);
 PLEXUS_API const void *plexus_task_input(const plexus_task *task, size_t *ret_bytes);
 PLEXUS_API bool plexus_task_cancelled(const plexus_task *task); /* asked to stop, or fenced off */
+/* Tell how far it is: 0 to 1, negative = unknown; text may be NULL, 256 bytes are kept. At most four a
+ * second go out; the last one always does. */
 PLEXUS_API void plexus_task_progress(plexus_task *task, double progress, const char *text);
+/* End a task well. Owns: result is copied; NULL = none; above 1 MiB the task fails. task is gone then. */
 PLEXUS_API void plexus_task_return(plexus_task *task, const void *result, size_t bytes);
+/* End a task badly, in words (512 bytes), or as cancelled when it was asked to stop. task is gone then. */
 PLEXUS_API void plexus_task_fail(plexus_task *task, const char *text);
 
 #ifdef __cplusplus
