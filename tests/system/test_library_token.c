@@ -99,3 +99,34 @@ TEST(tokens_are_listed_without_their_secrets)
         plexus_tokens_free(tokens);
         EXPECT_INT(found, 1);
 }
+
+TEST(a_worker_serves_over_tcp_and_outlives_the_broker)
+{
+        static struct library_worker serving;
+        const char *dir = test_temp_dir();
+        char token[TOKEN_ROOM], ports[4][8];
+        const char *again[] = {"--listen",    "127.0.0.1", "--port-cmd",    ports[0],
+                               "--port-node", ports[1],    "--port-data",   ports[2],
+                               "--port-events", ports[3],  NULL};
+        struct plexus_end end = {0};
+        plexus *px;
+        uint64_t job;
+
+        test_broker_start(&broker, dir, listen_arguments);
+        library_admin_token(&broker, token);
+        EXPECT_DONE(NULL, library_open_token(&broker, token, &px));
+        library_serve(&serving, px, 1);
+        job = library_submit(px, "gate", "");
+        EXPECT(library_wait(&serving.entered));
+        snprintf(ports[0], sizeof(ports[0]), "%u", broker.port_cmd);
+        snprintf(ports[1], sizeof(ports[1]), "%u", broker.port_node);
+        snprintf(ports[2], sizeof(ports[2]), "%u", broker.port_data);
+        snprintf(ports[3], sizeof(ports[3]), "%u", broker.port_events);
+        test_broker_kill(&broker);
+        test_broker_start(&broker, dir, again);
+        sem_post(&serving.open);
+        EXPECT_DONE(px, plexus_wait(px, job, LIBRARY_MS, &end));
+        EXPECT_INT(end.state, PLEXUS_JOB_OK);
+        EXPECT_INT(end.attempt, 1);
+        plexus_end_fini(&end);
+}
