@@ -96,7 +96,8 @@ void put_frame(struct core *core, uint64_t peer)
                 px_arena_copy(&core->output->arena, px_buf_slice(&core->frame));
 }
 
-static struct px_slice text_format(struct core *core, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static struct px_slice
+text_format(struct core *core, const char *format, va_list arguments)
 {
         char text[PX_LIMIT_REASON_BYTES + 1];
         int length = vsnprintf(text, sizeof(text), format, arguments);

@@ -61,9 +61,10 @@ static void *resolve_run(void *argument)
         resolve->answer = answer;
         resolve->done = true;
         abandoned = resolve->abandoned;
-        /* Under the lock: the taker frees resolve as soon as it sees done. */
+        /* Under the lock: the taker frees resolve as soon as it sees done. An eventfd below its
+         * largest count takes a write. */
         if (!abandoned && write(resolve->wake_fd, &one, sizeof(one)) < 0)
-                PX_ASSERT(!"an eventfd below its largest count takes a write");
+                PX_UNREACHABLE();
         pthread_mutex_unlock(&resolve->lock);
         if (abandoned)
                 resolve_free(resolve);

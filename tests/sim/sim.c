@@ -150,14 +150,14 @@ static void trace_mix(struct sim *sim, uint64_t value)
         sim->hash ^= sim->hash >> 29;
 }
 
-void sim_trace_add(struct sim *sim, unsigned id, const char *format, uint64_t a, uint64_t b,
-                   uint64_t c, uint64_t d)
+void sim_trace_add(struct sim *sim, const char *format, uint64_t a, uint64_t b, uint64_t c,
+                   uint64_t d)
 {
         struct trace_line *line = &sim->lines[sim->lines_count++ % TRACE_LINES];
 
         *line = (struct trace_line){sim->now_ms, format, {a, b, c, d}};
         trace_mix(sim, (uint64_t)sim->now_ms);
-        trace_mix(sim, id);
+        trace_mix(sim, px_hash64(0, format, strlen(format)));
         trace_mix(sim, a);
         trace_mix(sim, b);
         trace_mix(sim, c);

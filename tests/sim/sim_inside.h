@@ -63,11 +63,10 @@ struct trace_line {
         const char *format;
         unsigned long long number[4];
 };
-void sim_trace_add(struct sim *sim, unsigned id, const char *format, uint64_t a, uint64_t b,
-                   uint64_t c, uint64_t d);
+void sim_trace_add(struct sim *sim, const char *format, uint64_t a, uint64_t b, uint64_t c,
+                   uint64_t d);
 #define SIM_TRACE(sim, format, a, b, c, d)                                                         \
-        sim_trace_add(sim, __LINE__, format, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c),          \
-                      (uint64_t)(d))
+        sim_trace_add(sim, format, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d))
 
 /* A broken promise: says it with the last lines and aborts. */
 _Noreturn void sim_broken(struct sim *sim, const char *format, ...)

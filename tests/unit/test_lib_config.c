@@ -254,7 +254,7 @@ TEST(each_limit_of_a_spec_is_refused_by_name_and_value)
                             "priority 1001 is not within +-1000 (PRIORITY)");
         expect_spec_refused(&(struct plexus_job_spec){.argv = argv, .retries = 1001}, PLEXUS_LIMIT,
                             "1001 retries; the limit is 1000 (RETRIES)");
-        expect_spec_refused(&(struct plexus_job_spec){.argv = argv, .cpus = NAN}, PLEXUS_LIMIT,
+        expect_spec_refused(&(struct plexus_job_spec){.argv = argv, .cpus = (double)NAN}, PLEXUS_LIMIT,
                             "cpus");
         expect_spec_refused(&(struct plexus_job_spec){.task_type = "t", .input = large,
                                                       .input_bytes = 524289}, PLEXUS_LIMIT,
