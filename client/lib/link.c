@@ -283,6 +283,9 @@ static enum link_change step_greeting(struct link *link, int64_t now_ms)
         }
         if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
                 greeting_failed(link, "speaks another protocol: is it a Plexus broker?", now_ms);
+        else if (event != 0 && link->keys == NULL)
+                greeting_failed(link, "closed the connection during the handshake: it runs as "
+                                      "another user, or is stopping", now_ms);
         else if (event != 0)
                 greeting_failed(link, "refused the handshake: wrong broker key or unknown token",
                                 now_ms);

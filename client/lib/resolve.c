@@ -3,6 +3,7 @@
  * stopped. Layer: L4 (client/lib). */
 #include "lib_resolve.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -61,10 +62,9 @@ static void *resolve_run(void *argument)
         resolve->answer = answer;
         resolve->done = true;
         abandoned = resolve->abandoned;
-        /* Under the lock: the taker frees resolve as soon as it sees done. An eventfd below its
-         * largest count takes a write. */
-        if (!abandoned && write(resolve->wake_fd, &one, sizeof(one)) < 0)
-                PX_UNREACHABLE();
+        /* Under the lock: the taker frees resolve as soon as it sees done. EAGAIN: readable already. */
+        while (!abandoned && write(resolve->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+                continue;
         pthread_mutex_unlock(&resolve->lock);
         if (abandoned)
                 resolve_free(resolve);
