@@ -105,7 +105,7 @@ static int view_open(struct cli *cli, const struct wanted *wanted, uint64_t job,
 
         *view = (struct view){.job = job};
         if (wanted->tail >= 0)
-                error = tail_find(cli->px, job, wanted->tail > 0 ? (size_t)wanted->tail : 1, &options);
+                error = tail_find(cli->px, job, (size_t)wanted->tail, &options);
         if (error == PLEXUS_OK)
                 error = plexus_logs(cli->px, job, &options, &view->stream);
         if (error != PLEXUS_OK)

@@ -67,9 +67,9 @@ static int tail_read(plexus *px, uint64_t job, const struct plexus_log_options *
 }
 
 /* The first line to be printed of each stream; its end, if none is. */
-static void tail_offsets(const struct tail *tail, struct plexus_log_options *options)
+static void tail_offsets(const struct tail *tail, size_t lines, struct plexus_log_options *options)
 {
-        size_t count = tail->seen < tail->room ? tail->seen : tail->room;
+        size_t count = tail->seen < lines ? tail->seen : lines;
         uint64_t first[3] = {0, tail->end[1], tail->end[2]};
 
         for (size_t i = 0; i < count; i++) {
@@ -84,10 +84,11 @@ static void tail_offsets(const struct tail *tail, struct plexus_log_options *opt
 int tail_find(plexus *px, uint64_t job, size_t lines, struct plexus_log_options *options)
 {
         struct plexus_log_options part = *options;
-        struct tail tail = {.room = lines};
+        size_t room = lines > 0 ? lines : 1;
+        struct tail tail = {.room = room};
         int error;
 
-        tail.starts = calloc(lines, sizeof *tail.starts);
+        tail.starts = calloc(room, sizeof *tail.starts);
         if (tail.starts == NULL)
                 return PLEXUS_LIMIT;
         part.follow = false;
@@ -97,10 +98,10 @@ int tail_find(plexus *px, uint64_t job, size_t lines, struct plexus_log_options 
                 if (error != PLEXUS_OK || tail.seen >= lines || !tail.cut)
                         break;
                 part.tail_bytes *= 4;
-                tail = (struct tail){.starts = tail.starts, .room = lines};
+                tail = (struct tail){.starts = tail.starts, .room = room};
         }
         if (error == PLEXUS_OK)
-                tail_offsets(&tail, options);
+                tail_offsets(&tail, lines, options);
         free(tail.starts);
         return error;
 }

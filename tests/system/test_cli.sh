@@ -340,7 +340,7 @@ init_and_join_make_a_mesh_over_tcp() {
                 PLEXUS_TOKEN=$user PLEXUS_URL=plexus://${line#*@} expect 4 token create &&
                 expect 0 token revoke ana &&
                 PLEXUS_TOKEN=$user PLEXUS_URL=plexus://${line#*@} expect 4 status --timeout 5s &&
-                expect 0 context use local && expect 0 context rm far
+                expect 0 context use far && expect 0 context rm far
 }
 
 down_stops_everything() {
