@@ -278,8 +278,10 @@ static void wish_node(struct sim *sim, struct client *client)
                 PX_NODE_CHANGE_STOP_DRAIN, PX_NODE_CHANGE_STOP_KILL, PX_NODE_CHANGE_REMOVE,
         };
 
-        change_node(sim, client, changes[sim_below(sim, PX_COUNT_OF(changes))],
-                    sim->hosts[sim_below(sim, sim->hosts_count)].name);
+        int change = changes[sim_below(sim, PX_COUNT_OF(changes))];
+
+        /* Two draws in one expression would depend on the compiler. */
+        change_node(sim, client, change, sim->hosts[sim_below(sim, sim->hosts_count)].name);
 }
 
 /* Tokens that nobody uses: made, and revoked by their names. */
