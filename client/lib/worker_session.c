@@ -374,7 +374,8 @@ static void on_assign(struct plexus_worker *worker, struct px_slice body, struct
 {
         struct px_m_assign assign;
 
-        if (px_m_assign_decode(body, arena, &assign) != PX_WIRE_OK ||
+        /* Between HELLO and WELCOME nothing is followed: HELLO's inventory doesn't have it. */
+        if (px_m_assign_decode(body, arena, &assign) != PX_WIRE_OK || !worker->welcomed ||
             assign.session != worker->session)
                 return;
         for (size_t i = 0; i < assign.items_count; i++)
@@ -385,7 +386,8 @@ static void on_kill(struct plexus_worker *worker, struct px_slice body, struct p
 {
         struct px_m_kill kill;
 
-        if (px_m_kill_decode(body, arena, &kill) != PX_WIRE_OK || kill.session != worker->session)
+        if (px_m_kill_decode(body, arena, &kill) != PX_WIRE_OK || !worker->welcomed ||
+            kill.session != worker->session)
                 return;
         for (size_t i = 0; i < kill.items_count; i++)
                 task_kill(worker, &kill.items[i]);

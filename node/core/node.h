@@ -104,8 +104,8 @@ enum node_effect_kind {
                                    * as LOG_DATA (sync as given) on the data socket */
         NODE_EFFECT_ENTER,        /* make the attempt's entry from assign (spec included), then
                                    * NODE_IN_ENTERED or NODE_IN_REFUSED */
-        NODE_EFFECT_START,        /* start its keeper, then STARTED or REFUSED; the keeper of an
-                                   * on_lost=fail attempt counts from ago_ms ago (CONTACT) */
+        NODE_EFFECT_START,        /* start its keeper (which counts from its start until the first
+                                   * CONTACT), then STARTED or REFUSED */
         NODE_EFFECT_KILL,         /* TERM, grace_ms, KILL; then ENDED */
         NODE_EFFECT_SIGNAL,       /* send signal */
         NODE_EFFECT_TRIM,         /* bytes of stream below offset are stored at the broker */
@@ -133,7 +133,7 @@ struct node_effect {
         struct px_assign assign; /* NODE_EFFECT_ENTER; slices live until the next step */
         struct px_slice cluster; /* NODE_EFFECT_IDENTITY */
         uint64_t epoch;
-        uint64_t ago_ms; /* NODE_EFFECT_CONTACT, NODE_EFFECT_START */
+        uint64_t ago_ms; /* NODE_EFFECT_CONTACT */
         int code;        /* NODE_EFFECT_DENIED */
         struct px_slice text;
 };

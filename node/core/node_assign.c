@@ -133,19 +133,26 @@ static uint64_t attempt_lost_after_ms(const struct attempt *attempt)
         return attempt->lost_after_ms == 0 ? NODE_LOST_AFTER_MS : attempt->lost_after_ms;
 }
 
-static void attempt_start(struct node *node, struct attempt *attempt)
+/* A keeper gives up 0.8 lost_after after its start or its latest contact; the broker lets a person
+ * run it again a lease and lost_after after it heard us. So the start mustn't come late after a
+ * contact. */
+static bool start_is_too_late(const struct node *node, const struct attempt *attempt)
 {
         uint64_t silent_ms = (uint64_t)(node->now_ms - node->contact_ms);
 
-        /* The same rule as its keeper's: a person may be running it again by now. */
-        if (attempt->on_lost == PX_ON_LOST_FAIL &&
-            silent_ms >= attempt_lost_after_ms(attempt) / 5 * 4) {
+        return attempt->on_lost == PX_ON_LOST_FAIL &&
+               silent_ms >= node->lease_ms / 2 + attempt_lost_after_ms(attempt) / 5;
+}
+
+static void attempt_start(struct node *node, struct attempt *attempt)
+{
+        if (start_is_too_late(node, attempt)) {
                 result_make(node, attempt, PX_OUTCOME_GAVE_UP, PX_REASON_GAVE_UP,
                             px_slice_text("the broker was out of reach before it started"));
                 return;
         }
         attempt_set_phase(node, attempt, PHASE_STARTING);
-        out_attempt(node, NODE_EFFECT_START, attempt)->ago_ms = silent_ms;
+        out_attempt(node, NODE_EFFECT_START, attempt);
 }
 
 void assign_start_next(struct node *node, struct px_job_id job)

@@ -317,6 +317,7 @@ static void process_starts(struct sim *sim, struct event *event)
         }
         entry->alive = true;
         entry->started_ms = sim->now_ms;
+        entry->contact_ms = sim->now_ms; /* a keeper counts from its start */
         sim->stats->processes++;
         SIM_TRACE(sim, "n%llu: %llu.%llu runs", host->number, entry->job.value,
                   entry->fence.attempt, 0);
@@ -335,7 +336,6 @@ void spool_start(struct sim *sim, struct host *host, const struct node_effect *e
         SIM_CHECK(sim, !entry->spawning && !entry->kept && !entry->ended,
                   "a node starts an attempt twice");
         entry->spawning = true;
-        entry->contact_ms = sim->now_ms - (int64_t)effect->ago_ms;
         plan_about(sim, host, machine_delay_ms(sim), process_starts, entry);
 }
 

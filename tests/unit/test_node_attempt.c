@@ -176,10 +176,10 @@ TEST(an_at_most_once_attempt_does_not_start_after_a_long_silence)
         rig_assign_fail(4, 7, 2, 10000);
         rig_entered(7, 2);
         rig_forget();
-        rig_until(9000); /* 8000 ms without an answer */
+        rig_until(10000); /* 9000 ms without an answer: half a lease and a fifth of 10 s */
         rig_forget();
         rig_ended(7, 1, PX_OUTCOME_CANCELLED, 0);
-        RIG_EXPECT("[9000] RESULT 7.1 cancelled 7.2 gave_up\n");
+        RIG_EXPECT("[10000] RESULT 7.1 cancelled 7.2 gave_up\n");
 }
 
 TEST(progress_is_said_four_times_a_second_and_with_the_result)
