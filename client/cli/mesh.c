@@ -40,7 +40,7 @@ int mesh_choose_run(struct mesh *mesh)
         struct stat status;
 
         if (strlen(mesh->dir) + sizeof "/run/events" < SOCKET_PATH_MAX) {
-                snprintf(mesh->run, sizeof mesh->run, "%s/run", mesh->dir);
+                snprintf(mesh->run, sizeof mesh->run, "%.80s/run", mesh->dir);
         } else {
                 if (runtime == NULL || *runtime != '/' || strlen(runtime) > 50)
                         runtime = "/tmp";
