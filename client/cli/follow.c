@@ -107,26 +107,27 @@ static void clear_status(struct view *view)
         view->status_line = false;
 }
 
-/* "job 1042 · waiting: 0 of 2 nodes have 4 free cpus · 0:03" */
+/* "job 1042 · waiting: 0 of 2 nodes have 4 free cpus · 12s"; nothing while the broker is away, since
+ * waiting for its answer would keep the user's Ctrl-C waiting, too. */
 static void show_status(struct view *view)
 {
-        struct plexus_shown shown;
+        uint64_t position;
+        char **lines;
         char elapsed[32];
 
         if (!view->status_wanted || now_ms() - view->status_ms < STATUS_MS)
                 return;
         view->status_ms = now_ms();
-        if (view->status_ms - view->started_ms < STATUS_MS)
+        if (view->status_ms - view->started_ms < STATUS_MS || !plexus_connected(view->cli->px))
                 return;
-        if (plexus_show(view->cli->px, view->job, &shown) != PLEXUS_OK)
+        if (plexus_why(view->cli->px, view->job, &lines, &position) != PLEXUS_OK)
                 return;
         clear_status(view);
         output_duration((uint64_t)(view->status_ms - view->started_ms), elapsed, sizeof elapsed);
-        fprintf(stderr, "job %" PRIu64 " · %s: %s · %s", view->job, shown.job.state_name, shown.job.reason,
-                elapsed);
+        fprintf(stderr, "job %" PRIu64 " · %.60s · %s", view->job, lines[0] != NULL ? lines[0] : "", elapsed);
         fflush(stderr);
         view->status_line = true;
-        plexus_shown_fini(&shown);
+        plexus_lines_free(lines);
 }
 
 static void print_bytes(struct view *view, const struct plexus_log_item *item)
