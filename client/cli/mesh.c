@@ -152,6 +152,9 @@ static void take_line(struct mesh *mesh, const char *line)
                 snprintf(mesh->run, sizeof mesh->run, "%.511s", line + 4);
         } else if (strncmp(line, "context ", 8) == 0) {
                 snprintf(mesh->context, sizeof mesh->context, "%.63s", line + 8);
+        } else if (strncmp(line, "ports ", 6) == 0) {
+                (void)sscanf(line, "ports %u %u %u %u", &mesh->ports[0], &mesh->ports[1], &mesh->ports[2],
+                             &mesh->ports[3]);
         } else if (strncmp(line, "previous ", 9) == 0) {
                 snprintf(mesh->previous, sizeof mesh->previous, "%.63s", line + 9);
         } else if (strncmp(line, "listen ", 7) == 0) {
@@ -238,7 +241,8 @@ int mesh_save(const struct mesh *mesh)
         if (mesh->previous[0] != '\0')
                 fprintf(file, "previous %s\n", mesh->previous);
         if (mesh->listen[0] != '\0')
-                fprintf(file, "listen %s\n", mesh->listen);
+                fprintf(file, "listen %s\nports %u %u %u %u\n", mesh->listen, mesh->ports[0],
+                        mesh->ports[1], mesh->ports[2], mesh->ports[3]);
         if (mesh->lease_ms[0] != '\0')
                 fprintf(file, "lease %s\n", mesh->lease_ms);
         fprintf(file, "process supervisor %d %" PRIu64 "\n", (int)mesh->supervisor, mesh->supervisor_start);

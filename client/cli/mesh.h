@@ -10,6 +10,7 @@
  *   previous NAME           becomes current again when a temporary mesh goes
  *   cpus N                  each node offers
  *   listen HOST, lease MS   where given
+ *   ports CMD NODE DATA EVENTS   that the broker took
  *   note NAME TEXT          why a process stays down
  *   process NAME PID START  supervisor, broker, node1, ...; START is the process's start time in clock
  *                           ticks after boot, so that a reused number is noticed
@@ -39,6 +40,7 @@ struct mesh {
         char context[64];
         char previous[64];  /* the context that was current before a temporary mesh */
         char listen[256];   /* host for TCP; empty = local sockets only */
+        unsigned ports[4];  /* cmd, node, data, events with `listen`: free ones, kept over restarts */
         char cpus[16];      /* of each node; empty = the machine's, shared */
         char lease_ms[24];  /* empty = the default */
         size_t nodes_count;

@@ -47,6 +47,21 @@ static unsigned long long heartbeat_for(const struct mesh *mesh)
         return fifth < 2000 ? fifth : 2000;
 }
 
+static size_t listen_arguments(const struct mesh *mesh, size_t count, const char *ret_words[24])
+{
+        static const char *const names[] = {"--port-cmd", "--port-node", "--port-data", "--port-events"};
+        static char numbers[4][16]; /* the supervisor has one thread */
+
+        ret_words[count++] = "--listen";
+        ret_words[count++] = mesh->listen;
+        for (size_t i = 0; i < 4; i++) {
+                snprintf(numbers[i], sizeof numbers[i], "%u", mesh->ports[i]);
+                ret_words[count++] = names[i];
+                ret_words[count++] = numbers[i];
+        }
+        return count;
+}
+
 /* The words of the command line of a process. */
 static void arguments_of(const struct mesh *mesh, size_t index, const char *program, bool ready,
                          char room[4][MESH_PATH_MAX + 64], const char *ret_words[24])
@@ -61,10 +76,8 @@ static void arguments_of(const struct mesh *mesh, size_t index, const char *prog
                 ret_words[count++] = room[0];
                 ret_words[count++] = "--run";
                 ret_words[count++] = mesh->run;
-                if (mesh->listen[0] != '\0') {
-                        ret_words[count++] = "--listen";
-                        ret_words[count++] = mesh->listen;
-                }
+                if (mesh->listen[0] != '\0')
+                        count = listen_arguments(mesh, count, ret_words);
                 if (mesh->lease_ms[0] != '\0') {
                         ret_words[count++] = "--lease-ms";
                         ret_words[count++] = mesh->lease_ms;
@@ -126,7 +139,12 @@ static int start(struct mesh *mesh, size_t index, int log_fd)
         if (result != 0)
                 return result;
         watch(&mesh->processes[index]);
-        return launch_ready(ready_fd, line, sizeof line) ? 0 : -ETIMEDOUT;
+        if (!launch_ready(ready_fd, line, sizeof line))
+                return -ETIMEDOUT;
+        if (index == 0)
+                (void)sscanf(line, "READY cmd=%u node=%u data=%u events=%u", &mesh->ports[0], &mesh->ports[1],
+                             &mesh->ports[2], &mesh->ports[3]);
+        return 0;
 }
 
 static bool adopt(struct mesh_process *process)

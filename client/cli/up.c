@@ -148,11 +148,15 @@ static int use_context(const struct cli *cli, const struct mesh *mesh)
 static int say_up(struct cli *cli, const struct mesh *mesh, const char *how, int64_t started_ms)
 {
         char took[32];
+        struct mesh saved; /* the supervisor's word of its ports */
         int code = use_context(cli, mesh);
 
         if (code != 0)
                 return code;
         output_duration((uint64_t)(now_ms() - started_ms), took, sizeof took);
+        if (!cli->quiet && mesh->listen[0] != '\0' && mesh_load(mesh->dir, &saved) == 0)
+                printf("listens  plexus://%s:%u\n", strcmp(mesh->listen, "*") == 0 ? "HOST" : mesh->listen,
+                       saved.ports[0]);
         if (!cli->quiet)
                 printf("%s: broker and %zu node%s of %s cpu%s, state in %s (%s)\n"
                        "try      plexus run -- hostname\n"

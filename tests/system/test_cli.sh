@@ -385,6 +385,17 @@ temp_leaves_nothing() {
                 expect 0 context ls && ! said out "$(basename "$dir")" && why=""
 }
 
+a_long_folder_has_short_sockets_and_keeps_its_ports() {
+        local dir port
+        dir=$top/$(printf 'x%.0s' {1..100})
+        expect 0 up --dir "$dir" --listen 127.0.0.1 && said out 'listens  plexus://127.0.0.1:' || return 1
+        port=$(awk '$1 == "ports" { print $2 }' "$dir/mesh")
+        kill -9 "$(awk '$1 == "process" && $2 == "broker" { print $3 }' "$dir/mesh")"
+        expect 0 wait "$(plexus submit --cwd / -- true)" &&
+                PLEXUS_URL=plexus://127.0.0.1:$port PLEXUS_TOKEN=$(cat "$dir/broker/keys/admin.token") \
+                        expect 0 status && said out "127.0.0.1:$port" && expect 0 down
+}
+
 foreground_ends_with_a_signal() {
         "$build/client/cli/plexus" up --temp --foreground >"$top/fg.out" 2>"$top/fg.err" &
         local pid=$! code=0
