@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* access.c - who may do what: the one access function. Layer: L2 (broker/core).
  * Source: RELIABILITY 5. "Not yours" is answered as "no such job". */
+#include "access.h"
 #include "state.h"
 
 bool access_sees_all(int role)
@@ -34,4 +35,11 @@ int access_check(const struct core *core, const struct principal *principal, enu
         if (owner == 0 || owner == principal->id || access_sees_all(role))
                 return PX_OK;
         return PX_E_ABSENT;
+}
+
+int access_read(int role, struct px_principal_id principal, struct px_principal_id owner)
+{
+        if (!role_may(role, VERB_READ))
+                return PX_E_DENIED;
+        return owner.value == principal.value || access_sees_all(role) ? PX_OK : PX_E_ABSENT;
 }

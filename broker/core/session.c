@@ -4,6 +4,7 @@
  *
  * A session gets its row with its first change, in the same batch: an unknown session never changed
  * anything. The answer to a change is a row too, until the client says that it has it. */
+#include "access.h"
 #include "state.h"
 
 #define WORD_STORED_MS 3600000        /* the stored time of the last word is this exact */

@@ -396,7 +396,6 @@ bool name_is_valid(struct px_slice name);
  * PX_E_DENIED the role may not. */
 int access_check(const struct core *core, const struct principal *principal, enum verb verb,
                  uint32_t owner);
-bool access_sees_all(int role);
 
 void token_bootstrap(struct core *core, const struct px_m_bootstrap *bootstrap);
 void token_make(struct core *core, const struct px_m_token_make *make);

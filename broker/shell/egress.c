@@ -1,86 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* egress.c - the thread behind the sockets `data` and `events`: starting, the loop, stopping.
  * Layer: L4 (broker/shell). */
-#include "egress.h"
+#include "egress_inside.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <zmq.h>
+#include <stdlib.h>
 
-#include "egress_posts.h"
-#include "message.h"
-#include "px_codec.h"
-#include "socket.h"
+#define POSTS_BYTES_MAX (32u << 20) /* of events that wait; more are left to the feed */
+#define BLOCKED_RETRY_MS 50 /* a peer that took nothing is tried again */
 
-#define EGRESS_SOCKETS_MAX 2 /* local and tcp */
-#define EGRESS_ROUND_MAX 256 /* messages of one socket in one round */
+/* ---- postings of the core thread ---------------------------------------------------------------- */
 
-struct egress {
-        struct egress_options options;
-        struct egress_posts *posts;
-        pthread_t thread;
-        void *data[EGRESS_SOCKETS_MAX]; /* NULL from the first unused one on */
-        void *events[EGRESS_SOCKETS_MAX];
-        uint32_t data_port;
-        uint32_t events_port;
-        _Atomic int fault;
-        bool running; /* the thread was started */
-
-        /* of the thread */
-        struct px_buf frame;
-        bool stopping;
-};
-
-/* ---- messages on data
- * ---------------------------------------------------------------------------- */
-
-static void answer_hello(struct egress *egress, void *socket, const struct message *message)
+static void take_job_end(struct egress *egress, const struct core_job_end *end)
 {
-        px_buf_reset(&egress->frame);
-        px_m_pong_frame(&(struct px_m_pong){.epoch = egress->options.epoch}, 0, 0, &egress->frame);
-        /* A peer that doesn't take it greets again. */
-        (void)message_send(socket, message->routing, px_buf_slice(&egress->frame), PX_SLICE_NONE);
+        struct egress_job *job = attempt_job_find(egress, end->job);
+
+        if (job == NULL)
+                return; /* nobody follows it; its row says the same */
+        job->state = end->state;
+        if (px_fence_older(job->last, end->fence))
+                job->last = end->fence;
+        stream_wake_job(egress, job, NULL);
 }
 
-static void take_message(struct egress *egress, void *socket, struct message *message)
+static void take_job_purged(struct egress *egress, struct px_job_id id)
 {
-        struct px_slice frame =
-                px_slice_of(zmq_msg_data(&message->body), zmq_msg_size(&message->body));
-        struct keys_entry entry;
-        struct px_wire_header header;
-        struct px_slice body;
+        struct egress_job *job = attempt_job_find(egress, id);
 
-        if (!keys_of_message(egress->options.keys, message->user_id, &entry) ||
-            px_wire_get_header(frame, &header, &body) != PX_WIRE_OK)
+        if (id.value < SEGMENT_JOB_MAX)
+                px_buf_append(&egress->purges, &id.value, sizeof id.value);
+        if (job == NULL)
                 return;
-        if (header.type == PX_M_DATA_HELLO || header.type == PX_M_PING)
-                answer_hello(egress, socket, message);
-}
+        for (struct px_link *link = job->followers.next; link != &job->followers;) {
+                struct stream *stream = PX_CONTAINER_OF(link, struct stream, follow);
+                bool last = link->next == &job->followers;
 
-static void drain_data(struct egress *egress, void *socket)
-{
-        for (size_t i = 0; i < EGRESS_ROUND_MAX; i++) {
-                struct message message;
-                enum message_verdict verdict = message_receive(socket, &message);
-
-                if (verdict == MESSAGE_NONE)
+                link = link->next;
+                stream_end(egress, stream, PX_E_ABSENT, NULL);
+                if (last) /* the job may have gone with it */
                         return;
-                if (verdict != MESSAGE_OK)
-                        continue;
-                take_message(egress, socket, &message);
-                zmq_msg_close(&message.body);
         }
 }
 
-/* ---- postings of the core thread
- * ------------------------------------------------------------------- */
-
 static void take_post(struct egress *egress, const struct egress_post *post)
 {
-        if (post->kind == EGRESS_POST_STOP)
+        switch (post->kind) {
+        case EGRESS_POST_LOG_OPEN:
+                attempt_opened(egress, &post->log_open);
+                return;
+        case EGRESS_POST_LOG_CLOSE:
+                attempt_closed(egress, &post->log_close);
+                return;
+        case EGRESS_POST_JOB_END:
+                take_job_end(egress, &post->job_end);
+                return;
+        case EGRESS_POST_JOB_PURGED:
+                take_job_purged(egress, post->job_purged);
+                return;
+        case EGRESS_POST_EVENTS:
+                publish_post(egress, post->events.index, post->events.encoded, post->events.count);
+                return;
+        case EGRESS_POST_STOP:
                 egress->stopping = true;
+                return;
+        }
+        PX_UNREACHABLE();
 }
 
 static void drain_posts(struct egress *egress)
@@ -93,25 +78,72 @@ static void drain_posts(struct egress *egress)
         }
 }
 
+/* ---- the loop -------------------------------------------------------------------------------------- */
+
+static void tick(struct egress *egress)
+{
+        if (egress->now_ms < egress->tick_ms)
+                return;
+        egress->tick_ms = egress->now_ms + EGRESS_TICK_MS / 2;
+        peer_tick(egress);
+        stream_events_tick(egress);
+        publish_tick(egress);
+}
+
+static long timeout_ms(const struct egress *egress, bool more)
+{
+        int64_t deadline_ms = PX_MIN(egress->tick_ms, log_deadline_ms(egress));
+
+        if (more || egress->purges.length > 0)
+                return 0;
+        if (!px_list_empty(&egress->moving))
+                deadline_ms = PX_MIN(deadline_ms, egress->progress_ms);
+        if (!px_list_empty(&egress->ready))
+                deadline_ms = PX_MIN(deadline_ms, egress->now_ms + BLOCKED_RETRY_MS);
+        return (long)PX_MAX(deadline_ms - egress->now_ms, (int64_t)0);
+}
+
+static void wait_for_work(struct egress *egress, bool more)
+{
+        zmq_pollitem_t items[2 * EGRESS_SOCKETS_MAX + 1] = {
+                {.fd = egress_posts_fd(egress->posts), .events = ZMQ_POLLIN}};
+        int count = 1;
+
+        for (size_t i = 0; i < EGRESS_SOCKETS_MAX; i++) {
+                if (egress->data[i] != NULL)
+                        items[count++] = (zmq_pollitem_t){.socket = egress->data[i],
+                                                          .events = ZMQ_POLLIN};
+                if (egress->events[i] != NULL)
+                        items[count++] = (zmq_pollitem_t){.socket = egress->events[i],
+                                                          .events = ZMQ_POLLIN};
+        }
+        if (zmq_poll(items, count, timeout_ms(egress, more)) < 0)
+                PX_ASSERT(zmq_errno() == EINTR);
+}
+
 static void *run(void *context)
 {
         struct egress *egress = context;
+        bool more = false;
 
         while (!egress->stopping) {
-                zmq_pollitem_t items[EGRESS_SOCKETS_MAX + 1];
-                int count = 0;
-
-                items[count++] = (zmq_pollitem_t){.fd = egress_posts_fd(egress->posts),
-                                                  .events = ZMQ_POLLIN};
-                for (size_t i = 0; i < EGRESS_SOCKETS_MAX && egress->data[i] != NULL; i++)
-                        items[count++] =
-                                (zmq_pollitem_t){.socket = egress->data[i], .events = ZMQ_POLLIN};
-                if (zmq_poll(items, count, -1) < 0)
-                        PX_ASSERT(zmq_errno() == EINTR);
+                wait_for_work(egress, more);
+                egress->now_ms = clock_steady_ms();
                 drain_posts(egress);
-                for (size_t i = 0; i < EGRESS_SOCKETS_MAX && egress->data[i] != NULL; i++)
-                        drain_data(egress, egress->data[i]);
+                for (size_t i = 0; i < EGRESS_SOCKETS_MAX; i++) {
+                        if (egress->data[i] != NULL)
+                                peer_drain(egress, i);
+                        if (egress->events[i] != NULL)
+                                publish_subscriptions(egress, i);
+                }
+                log_turn(egress);
+                progress_turn(egress);
+                more = stream_turn(egress);
+                tick(egress);
+                log_keep_house(egress);
         }
+        egress->sync_now = true;
+        log_turn(egress);
         return NULL;
 }
 
@@ -138,18 +170,39 @@ static int bind_all(struct egress *egress, int type, const char *const *endpoint
         return 0;
 }
 
+static struct egress *egress_new(const struct egress_options *options)
+{
+        struct egress *egress = px_alloc(sizeof *egress);
+        struct px_link *lists[] = {&egress->acking_peers,  &egress->dirty,
+                                   &egress->acking,        &egress->moving,
+                                   &egress->ready,         &egress->event_streams,
+                                   &egress->progress_streams, &egress->ended};
+
+        egress->options = *options;
+        /* Those belong to the caller and are used by the start alone. */
+        egress->options.logs_dir = NULL;
+        egress->options.data_endpoints = NULL;
+        egress->options.events_endpoints = NULL;
+        egress->posts = egress_posts_new();
+        egress->chunk = px_alloc(PX_LIMIT_LOG_CHUNK_BYTES);
+        egress->trace = getenv("PLEXUS_TRACE") != NULL;
+        egress->now_ms = clock_steady_ms();
+        for (size_t i = 0; i < PX_COUNT_OF(lists); i++)
+                px_list_init(lists[i]);
+        return egress;
+}
+
 int egress_start(const struct egress_options *options, struct egress **ret_egress, char *ret_text,
                  size_t text_room)
 {
-        struct egress *egress = px_alloc(sizeof(*egress));
-        int fault;
+        struct egress *egress = egress_new(options);
+        int fault = log_open_segments(egress, options->logs_dir, ret_text, text_room);
 
-        egress->options = *options;
-        egress->posts = egress_posts_new();
-        fault = bind_all(egress, ZMQ_ROUTER, options->data_endpoints, egress->data,
+        if (fault == 0)
+                fault = bind_all(egress, ZMQ_ROUTER, options->data_endpoints, egress->data,
                          &egress->data_port, ret_text, text_room);
         if (fault == 0)
-                fault = bind_all(egress, ZMQ_PUB, options->events_endpoints, egress->events,
+                fault = bind_all(egress, ZMQ_XPUB, options->events_endpoints, egress->events,
                                  &egress->events_port, ret_text, text_room);
         if (fault == 0)
                 fault = -pthread_create(&egress->thread, NULL, run, egress);
@@ -184,12 +237,21 @@ void egress_stop(struct egress *egress)
                 egress_posts_put(egress->posts, egress_post_new(EGRESS_POST_STOP, PX_SLICE_NONE));
                 PX_ASSERT(pthread_join(egress->thread, NULL) == 0);
         }
+        peer_fini(egress);
+        attempt_fini(egress);
+        publish_fini(egress);
+        segments_close(egress->segments);
         for (size_t i = 0; i < EGRESS_SOCKETS_MAX; i++) {
                 socket_close(egress->data[i]);
                 socket_close(egress->events[i]);
         }
         egress_posts_free(egress->posts);
+        strikes_fini(&egress->strikes);
+        px_buf_fini(&egress->purges);
         px_buf_fini(&egress->frame);
+        px_buf_fini(&egress->words);
+        px_arena_fini(&egress->arena);
+        px_free(egress->chunk);
         px_free(egress);
 }
 
@@ -231,8 +293,12 @@ void egress_job_purged(struct egress *egress, struct px_job_id job)
 
 void egress_events(struct egress *egress, uint64_t index, struct px_slice events, uint32_t count)
 {
-        struct egress_post *post = egress_post_new(EGRESS_POST_EVENTS, events);
+        bool crowded = egress_posts_bytes(egress->posts) > POSTS_BYTES_MAX;
+        struct egress_post *post =
+                egress_post_new(EGRESS_POST_EVENTS, crowded ? PX_SLICE_NONE : events);
 
+        /* First: whoever hears of the batch asks what holds it. */
+        atomic_store(&egress->posted_index, index);
         post->events.index = index;
         post->events.count = count;
         post->events.encoded = px_buf_slice(&post->bytes);

@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 struct egress_posts {
-        pthread_mutex_t lock; /* guards waiting */
+        pthread_mutex_t lock; /* guards waiting and bytes */
         struct px_link waiting;
+        size_t bytes;
         int fd;
 };
 
@@ -50,10 +51,21 @@ void egress_posts_put(struct egress_posts *posts, struct egress_post *post)
         PX_ASSERT(pthread_mutex_lock(&posts->lock) == 0);
         first = px_list_empty(&posts->waiting);
         px_list_append(&posts->waiting, &post->link);
+        posts->bytes += post->bytes.length;
         PX_ASSERT(pthread_mutex_unlock(&posts->lock) == 0);
         /* Whoever takes goes on until the list is empty, so one wake-up does for all. */
         if (first)
                 PX_ASSERT(write(posts->fd, &one, sizeof(one)) == (ssize_t)sizeof(one));
+}
+
+size_t egress_posts_bytes(struct egress_posts *posts)
+{
+        size_t bytes;
+
+        PX_ASSERT(pthread_mutex_lock(&posts->lock) == 0);
+        bytes = posts->bytes;
+        PX_ASSERT(pthread_mutex_unlock(&posts->lock) == 0);
+        return bytes;
 }
 
 struct egress_post *egress_posts_take(struct egress_posts *posts)
@@ -65,6 +77,7 @@ struct egress_post *egress_posts_take(struct egress_posts *posts)
         if (!px_list_empty(&posts->waiting)) {
                 post = PX_CONTAINER_OF(posts->waiting.next, struct egress_post, link);
                 px_list_remove(&post->link);
+                posts->bytes -= post->bytes.length;
         }
         if (px_list_empty(&posts->waiting))
                 PX_ASSERT(read(posts->fd, &count, sizeof(count)) >= 0 || errno == EAGAIN);

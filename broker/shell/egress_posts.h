@@ -40,6 +40,8 @@ void egress_posts_free(struct egress_posts *posts);
 int egress_posts_fd(const struct egress_posts *posts);
 /* Owns: post is given; make it with egress_post_new(). */
 void egress_posts_put(struct egress_posts *posts, struct egress_post *post);
+/* Of the slices in the posts that wait. */
+size_t egress_posts_bytes(struct egress_posts *posts);
 /* The oldest post, or NULL. Owns: taken; end it with egress_post_free(). */
 struct egress_post *egress_posts_take(struct egress_posts *posts);
 

@@ -106,7 +106,7 @@ static bool take_one(struct shell *shell, size_t socket)
                         inbox_strike(shell, entry.id, socket);
         }
         if (verdict == MESSAGE_OK)
-                zmq_msg_close(&message.body);
+                message_close(&message);
         return true;
 }
 

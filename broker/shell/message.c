@@ -49,6 +49,14 @@ static size_t drain(void *socket)
         return count;
 }
 
+/* Take the part behind one that has more. Returns how many parts followed, that one included. */
+static size_t receive_payload(void *socket, zmq_msg_t *ret_payload)
+{
+        if (zmq_msg_recv(ret_payload, socket, ZMQ_DONTWAIT) < 0)
+                return 0;
+        return 1 + (zmq_msg_more(ret_payload) ? drain(socket) : 0);
+}
+
 enum message_verdict message_receive(void *socket, struct message *ret_message)
 {
         size_t body_parts = 1;
@@ -63,16 +71,23 @@ enum message_verdict message_receive(void *socket, struct message *ret_message)
         ret_message->user_id[0] = '\0';
         routed = read_routing(&id, &ret_message->routing) && zmq_msg_more(&id);
         zmq_msg_init(&ret_message->body);
+        zmq_msg_init(&ret_message->payload);
         if (zmq_msg_more(&id) && zmq_msg_recv(&ret_message->body, socket, ZMQ_DONTWAIT) >= 0) {
                 read_user(&ret_message->body, ret_message);
                 if (zmq_msg_more(&ret_message->body))
-                        body_parts += drain(socket);
+                        body_parts += receive_payload(socket, &ret_message->payload);
         }
         zmq_msg_close(&id);
         if (routed && body_parts <= MESSAGE_BODY_PARTS_MAX)
                 return MESSAGE_OK;
-        zmq_msg_close(&ret_message->body);
+        message_close(ret_message);
         return MESSAGE_MALFORMED;
+}
+
+void message_close(struct message *message)
+{
+        zmq_msg_close(&message->body);
+        zmq_msg_close(&message->payload);
 }
 
 static int send_part(void *socket, struct px_slice bytes, int flags)

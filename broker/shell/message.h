@@ -18,12 +18,15 @@ enum message_verdict {
 
 struct message {
         uint32_t routing; /* the library's own routing id, without its leading 0x00 */
-        zmq_msg_t body;   /* valid for MESSAGE_OK; the caller closes it */
+        zmq_msg_t body;   /* valid for MESSAGE_OK; message_close() */
+        zmq_msg_t payload; /* likewise; empty when there is none */
         char user_id[16]; /* "" = none */
 };
 
 /* Take the next message without waiting. Every part is drained, whatever their number. */
 enum message_verdict message_receive(void *socket, struct message *ret_message);
+
+void message_close(struct message *message);
 
 /* Send frames to a peer without waiting.
  * Faults: -EHOSTUNREACH it is gone; -EAGAIN it doesn't read; nothing was sent. */
