@@ -99,6 +99,8 @@ int cli_fail(const struct cli *cli, int code, const char *format, ...)
 int cli_refused(const struct cli *cli, int error, const char *what);
 /* The same for one job of several. */
 int cli_refused_job(const struct cli *cli, int error, uint64_t job);
+/* Nothing came yet, or the broker is away: the library goes on asking, so does who follows. */
+bool cli_still_waits(int error);
 /* Connect by --url, --token-file, --context, --timeout; prints why not. Returns 0 or an exit code. */
 int cli_connect(struct cli *cli);
 

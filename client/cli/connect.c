@@ -87,3 +87,8 @@ int cli_connect(struct cli *cli)
         cli->px = NULL;
         return code;
 }
+
+bool cli_still_waits(int error)
+{
+        return error == PLEXUS_TIMED_OUT || error == PLEXUS_UNREACHABLE;
+}

@@ -119,7 +119,7 @@ static int follow(struct cli *cli, plexus_stream *stream, const struct wanted *w
         while (wanted->count < 0 || count < wanted->count) {
                 int error = plexus_event_next(stream, POLL_MS, &event);
 
-                if (error == PLEXUS_TIMED_OUT && wanted->follow)
+                if (cli_still_waits(error) && wanted->follow)
                         continue;
                 if (error == PLEXUS_TIMED_OUT)
                         return CLI_DONE;

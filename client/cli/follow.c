@@ -227,7 +227,7 @@ static enum follow_result follow_stream(struct view *view, plexus_stream *stream
 
                 if (heed_signals(view))
                         return FOLLOW_DETACHED;
-                if (error == PLEXUS_TIMED_OUT) {
+                if (cli_still_waits(error)) {
                         show_status(view);
                         continue;
                 }

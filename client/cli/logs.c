@@ -153,7 +153,7 @@ static int view_take(struct cli *cli, const struct wanted *wanted, struct view *
                 struct plexus_log_item item;
                 int error = plexus_log_next(view->stream, timeout_ms, &item);
 
-                if (error == PLEXUS_TIMED_OUT)
+                if (cli_still_waits(error))
                         return 0;
                 if (error != PLEXUS_OK) {
                         int code = cli_refused_job(cli, error, view->job);

@@ -150,7 +150,7 @@ static int wait_all(struct cli *cli, struct progress *progress, size_t until)
                 }
                 show_progress(progress);
                 error = plexus_next_end(cli->px, left > 0 && left < POLL_MS ? left : POLL_MS, &end);
-                if (error == PLEXUS_TIMED_OUT)
+                if (cli_still_waits(error))
                         continue;
                 if (error != PLEXUS_OK) {
                         hide_progress(progress);

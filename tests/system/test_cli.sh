@@ -289,7 +289,7 @@ events_tell_each_change_once() {
         local id
         id=$(plexus submit -- true)
         expect 0 wait "$id" && expect 0 events --from-start --no-follow --job "$id" -o jsonl &&
-                said out '"job.queued"' && said out '"job.ok"' &&
+                said out '"job.assigned"' && said out '"job.ok"' &&
                 same "$(sort "$top/out" | uniq -d | wc -l)" 0
 }
 
