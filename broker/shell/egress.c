@@ -187,6 +187,8 @@ static struct egress *egress_new(const struct egress_options *options)
         egress->chunk = px_alloc(PX_LIMIT_LOG_CHUNK_BYTES);
         egress->trace = getenv("PLEXUS_TRACE") != NULL;
         egress->now_ms = clock_steady_ms();
+        /* What was durable before this start may not be applied yet, and no posting tells of it. */
+        atomic_store(&egress->posted_index, px_log_durable(options->log));
         for (size_t i = 0; i < PX_COUNT_OF(lists); i++)
                 px_list_init(lists[i]);
         return egress;

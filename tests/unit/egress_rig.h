@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* egress_rig.h - an egress thread on a log on disk, with peers over ipc; the test plays the core.
+ * Principals: 1 admin, 2 user, 3 another user, 4 node, 5 monitor, 6 another node. */
+#ifndef EGRESS_RIG_H
+#define EGRESS_RIG_H
+
+#include "egress.h"
+#include "test.h"
+
+enum rig_who {
+        RIG_ADMIN = 1,
+        RIG_USER = 2,
+        RIG_OTHER = 3,
+        RIG_NODE = 4,
+        RIG_MONITOR = 5,
+        RIG_OTHER_NODE = 6,
+};
+
+struct rig_peer; /* closed at the test's end */
+
+/* What arrived last at a peer. */
+struct rig_message {
+        struct px_wire_header header;
+        struct px_slice body;
+        struct px_slice payload;
+};
+
+void rig_start(void);
+/* Stop egress and start it again on what the disk holds; peers reconnect with rig_connect(). */
+void rig_restart(void);
+void rig_revoke(enum rig_who who);
+struct egress *rig_egress(void);
+
+/* ---- the core's part ------------------------------------------------------------------------------ */
+
+struct px_fence rig_fence(uint32_t attempt);
+/* Store the job's row: active or ended by its state; its last attempt is `attempt` on node 1. */
+void rig_job(uint64_t job, enum rig_who owner, int state, uint32_t attempt);
+void rig_named_job(uint64_t job, enum rig_who owner, int state, const char *name);
+/* Store the row of an ended attempt. */
+void rig_attempt(uint64_t job, uint32_t attempt, int outcome, uint64_t out_bytes,
+                 uint64_t pending_bytes);
+/* rig_job() as assigned, and the posting. */
+void rig_open(uint64_t job, enum rig_who owner, uint32_t attempt);
+/* The attempt ended with so many bytes; the job ends too unless state is one of an active job. */
+void rig_close(uint64_t job, enum rig_who owner, uint32_t attempt, uint64_t out_bytes,
+               uint64_t err_bytes, int state);
+/* A batch with `count` events of this job, posted. Returns its index. */
+uint64_t rig_events(uint64_t job, enum rig_who owner, uint32_t count);
+
+/* ---- peers -------------------------------------------------------------------------------------------- */
+
+struct rig_peer *rig_connect(enum rig_who who);
+void rig_send(struct rig_peer *peer, const struct px_buf *frame, struct px_slice payload);
+/* The next message but PONG; the test fails if it isn't of this type. */
+struct rig_message *rig_expect(struct rig_peer *peer, uint16_t type);
+/* Ask PING and expect that PONG is the first thing that comes: nothing else was under way. */
+void rig_expect_silence(struct rig_peer *peer);
+struct px_arena *rig_arena(void);
+
+/* A node's words. */
+void rig_log(struct rig_peer *node, uint64_t job, uint32_t attempt, int stream, uint64_t offset,
+             const char *text, bool sync);
+void rig_final(struct rig_peer *node, uint64_t job, uint32_t attempt, uint64_t out_bytes,
+               uint64_t dropped_at, uint64_t dropped_bytes);
+/* Wait for an acknowledgement with stored >= this; the test fails on received beyond it. */
+struct px_log_ack rig_stored(struct rig_peer *node, uint64_t stored);
+struct px_log_ack rig_ack(struct rig_peer *node);
+
+/* A client's words. */
+void rig_follow(struct rig_peer *client, uint32_t stream, uint64_t job, uint64_t credit_bytes);
+void rig_open_stream(struct rig_peer *client, const struct px_m_stream_open *open);
+void rig_credit(struct rig_peer *client, uint32_t stream, uint64_t bytes);
+/* The next STREAM_LOG's bytes as text, dropped ranges as "<bytes>". */
+const char *rig_log_text(struct rig_peer *client, uint64_t offset);
+struct px_m_stream_end rig_end(struct rig_peer *client);
+
+#endif

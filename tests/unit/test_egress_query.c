@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_egress_query.c - LIST, SHOW, LOG_AT: pages, filters, and who sees what. */
+#include <stdio.h>
+
+#include "egress_rig.h"
+
+static struct px_m_jobs list(struct rig_peer *client, const struct px_m_list *query)
+{
+        struct px_buf frame = {0};
+        struct px_m_jobs jobs;
+
+        px_m_list_frame(query, 5, 0, &frame);
+        rig_send(client, &frame, PX_SLICE_NONE);
+        px_buf_fini(&frame);
+        EXPECT_INT(px_m_jobs_decode(rig_expect(client, PX_M_JOBS)->body, rig_arena(), &jobs),
+                   PX_WIRE_OK);
+        return jobs;
+}
+
+/* The ids of all pages. */
+static const char *ids(struct rig_peer *client, struct px_m_list query)
+{
+        static char text[1000];
+        size_t at = 0;
+        struct px_m_jobs jobs;
+
+        text[0] = '\0';
+        do {
+                jobs = list(client, &query);
+                for (size_t i = 0; i < jobs.jobs_count; i++)
+                        at += (size_t)snprintf(text + at, sizeof text - at, "%d ",
+                                               (int)jobs.jobs[i].job.value);
+                query.cursor = jobs.cursor;
+        } while (jobs.cursor != 0);
+        return text;
+}
+
+static void some_jobs(void)
+{
+        for (uint64_t job = 1; job <= 8; job++)
+                rig_job(job, job % 3 == 0 ? RIG_OTHER : RIG_USER,
+                        job <= 4 ? PX_JOB_STATE_OK : PX_JOB_STATE_QUEUED, 0);
+}
+
+static int refusal(struct rig_peer *client)
+{
+        struct px_m_refused refused;
+
+        EXPECT_INT(px_m_refused_decode(rig_expect(client, PX_M_REFUSED)->body, rig_arena(),
+                                       &refused),
+                   PX_WIRE_OK);
+        return refused.code;
+}
+
+TEST(pages_join_to_the_whole_list_in_either_order)
+{
+        struct rig_peer *admin;
+
+        rig_start();
+        admin = rig_connect(RIG_ADMIN);
+        some_jobs();
+        for (uint32_t count = 0; count < 10; count++) {
+                struct px_m_list query = {.active = true, .done = true, .count = count};
+
+                EXPECT_TEXT(ids(admin, query), "1 2 3 4 5 6 7 8 ");
+                query.newest_first = true;
+                EXPECT_TEXT(ids(admin, query), "8 7 6 5 4 3 2 1 ");
+        }
+        EXPECT_TEXT(ids(admin, (struct px_m_list){.active = true}), "5 6 7 8 ");
+        EXPECT_TEXT(ids(admin, (struct px_m_list){.done = true}), "1 2 3 4 ");
+}
+
+TEST(a_user_lists_his_own_jobs_and_never_those_of_others)
+{
+        struct rig_peer *user;
+        struct rig_peer *other;
+        struct px_m_list all = {.active = true, .done = true, .count = 2};
+
+        rig_start();
+        user = rig_connect(RIG_USER);
+        other = rig_connect(RIG_OTHER);
+        some_jobs();
+        EXPECT_TEXT(ids(user, all), "1 2 4 5 7 8 ");
+        EXPECT_TEXT(ids(other, all), "3 6 ");
+        all.newest_first = true;
+        EXPECT_TEXT(ids(other, all), "6 3 ");
+}
+
+TEST(filters_choose_by_state_name_range_and_step)
+{
+        struct rig_peer *admin;
+        struct px_m_list query = {.active = true, .done = true};
+
+        rig_start();
+        admin = rig_connect(RIG_ADMIN);
+        some_jobs();
+        rig_named_job(9, RIG_USER, PX_JOB_STATE_QUEUED, "train-model");
+        query.filter.states = 1u << PX_JOB_STATE_OK;
+        EXPECT_TEXT(ids(admin, query), "1 2 3 4 ");
+        query.filter = (struct px_filter){.first = {3}, .last = {7}, .step = 2};
+        EXPECT_TEXT(ids(admin, query), "3 5 7 ");
+        query.filter = (struct px_filter){.name = px_slice_text("train-model")};
+        EXPECT_TEXT(ids(admin, query), "9 ");
+        query.filter = (struct px_filter){.name = px_slice_text("mod"), .name_part = true};
+        EXPECT_TEXT(ids(admin, query), "9 ");
+        query.filter = (struct px_filter){.name = px_slice_text("train")};
+        EXPECT_TEXT(ids(admin, query), "");
+        query.filter = (struct px_filter){.since_wall_ms = 7000};
+        EXPECT_TEXT(ids(admin, query), "7 8 9 ");
+}
+
+static void show(struct rig_peer *client, uint64_t job)
+{
+        struct px_m_show query = {.job = {job}};
+        struct px_buf frame = {0};
+
+        px_m_show_frame(&query, 6, 0, &frame);
+        rig_send(client, &frame, PX_SLICE_NONE);
+        px_buf_fini(&frame);
+}
+
+TEST(show_gives_a_job_with_its_attempts)
+{
+        struct rig_peer *user;
+        struct px_m_job job;
+
+        rig_start();
+        user = rig_connect(RIG_USER);
+        rig_job(1, RIG_USER, PX_JOB_STATE_OK, 2);
+        rig_attempt(1, 1, PX_OUTCOME_FAILED, 10, 0);
+        rig_attempt(1, 2, PX_OUTCOME_OK, 20, 0);
+        show(user, 1);
+        EXPECT_INT(px_m_job_decode(rig_expect(user, PX_M_JOB)->body, rig_arena(), &job),
+                   PX_WIRE_OK);
+        EXPECT_INT(job.attempts_count, 2);
+        EXPECT_INT(job.attempts[0].outcome, PX_OUTCOME_FAILED);
+        EXPECT_INT(job.attempts[1].attempt, 2);
+        EXPECT_U64(job.out_bytes, 20);
+        EXPECT_BYTES(job.view.node, px_slice_text("alpha"));
+        EXPECT_BYTES(job.view.owner, px_slice_text("p2"));
+}
+
+TEST(a_job_of_another_is_shown_as_absent)
+{
+        struct rig_peer *other;
+        struct rig_peer *monitor;
+        struct rig_peer *node;
+
+        rig_start();
+        other = rig_connect(RIG_OTHER);
+        monitor = rig_connect(RIG_MONITOR);
+        node = rig_connect(RIG_NODE);
+        rig_job(1, RIG_USER, PX_JOB_STATE_OK, 1);
+        show(other, 1);
+        EXPECT_INT(refusal(other), PX_E_ABSENT);
+        show(other, 2);
+        EXPECT_INT(refusal(other), PX_E_ABSENT);
+        show(node, 1);
+        EXPECT_INT(refusal(node), PX_E_DENIED);
+        show(monitor, 1);
+        rig_expect(monitor, PX_M_JOB);
+}
+
+static void log_at(struct rig_peer *client, uint64_t job, uint64_t offset, uint32_t bytes)
+{
+        struct px_m_log_at query = {
+                .job = {job}, .log = PX_STREAM_OUT, .offset = offset, .bytes = bytes};
+        struct px_buf frame = {0};
+
+        px_m_log_at_frame(&query, 6, 0, &frame);
+        rig_send(client, &frame, PX_SLICE_NONE);
+        px_buf_fini(&frame);
+}
+
+TEST(a_range_of_output_is_read)
+{
+        struct rig_peer *user;
+        struct rig_peer *other;
+        struct rig_peer *node;
+        struct rig_message *message;
+        struct px_m_log_part part;
+
+        rig_start();
+        user = rig_connect(RIG_USER);
+        other = rig_connect(RIG_OTHER);
+        node = rig_connect(RIG_NODE);
+        rig_open(1, RIG_USER, 1);
+        rig_log(node, 1, 1, PX_STREAM_OUT, 0, "abcd", true);
+        rig_stored(node, 4);
+        rig_log(node, 1, 1, PX_STREAM_OUT, 4, "efgh", true);
+        rig_stored(node, 8);
+        log_at(user, 1, 2, 4);
+        message = rig_expect(user, PX_M_LOG_PART);
+        EXPECT_INT(px_m_log_part_decode(message->body, rig_arena(), &part), PX_WIRE_OK);
+        EXPECT_BYTES(message->payload, px_slice_text("cdef"));
+        EXPECT_U64(part.length, 8);
+        EXPECT(!part.complete);
+        log_at(other, 1, 0, 4);
+        EXPECT_INT(refusal(other), PX_E_ABSENT);
+}
+
+TEST(malformed_questions_are_refused_and_then_muted)
+{
+        struct rig_peer *user;
+        struct px_buf frame = {0};
+
+        rig_start();
+        user = rig_connect(RIG_USER);
+        px_wire_put_header(&frame, (struct px_wire_header){.type = PX_M_LIST, .correlation = 3});
+        px_buf_append_text(&frame, "\xc1");
+        for (int i = 0; i < 10; i++) {
+                rig_send(user, &frame, PX_SLICE_NONE);
+                EXPECT_INT(refusal(user), PX_E_PROTO);
+        }
+        px_buf_fini(&frame);
+}
