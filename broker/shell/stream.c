@@ -7,7 +7,9 @@
  * credit but its position, so a stopped client costs what it cost when it opened. */
 #include "egress_inside.h"
 
-#define CREDIT_BYTES_MAX (8u << 20) /* more is forgotten */
+/* More is forgotten: what the library may hold for a client that stopped reading is at most this
+ * for each of its streams. */
+#define CREDIT_BYTES_MAX (2u << 20)
 #define TURN_STREAMS 64             /* streams served in one turn */
 
 /* ---- end ------------------------------------------------------------------------------------------- */

@@ -417,6 +417,41 @@ struct rig_peer *rig_connect(enum rig_who who)
         return peer;
 }
 
+struct rig_message *rig_published(struct rig_peer *subscriber, const char *topic, uint16_t type)
+{
+        zmq_pollitem_t item = {.socket = subscriber->socket, .events = ZMQ_POLLIN};
+        char text[64] = "";
+
+        EXPECT_INT(zmq_poll(&item, 1, WAIT_MS), 1);
+        EXPECT(zmq_recv(subscriber->socket, text, sizeof text - 1, 0) > 0);
+        EXPECT_TEXT(text, topic);
+        EXPECT(receive(subscriber));
+        EXPECT_TEXT(name_of(subscriber->message.header.type), name_of(type));
+        return &subscriber->message;
+}
+
+struct rig_peer *rig_subscribe(struct px_m_pub_events *ret_first)
+{
+        struct rig_peer *peer = &rig.peers[rig.peers_count];
+        struct rig_message *message;
+        char endpoint[300];
+        int linger = 0;
+
+        EXPECT(rig.peers_count < PEERS_MAX);
+        set_keys(RIG_ADMIN);
+        peer->socket = zmq_socket(zsys_init(), ZMQ_SUB);
+        zmq_msg_init(&peer->frame);
+        zmq_msg_init(&peer->payload);
+        rig.peers_count++;
+        zmq_setsockopt(peer->socket, ZMQ_LINGER, &linger, sizeof linger);
+        zmq_setsockopt(peer->socket, ZMQ_SUBSCRIBE, "", 0);
+        snprintf(endpoint, sizeof endpoint, "ipc://%s/events", rig.dir);
+        EXPECT_INT(zmq_connect(peer->socket, endpoint), 0);
+        message = rig_published(peer, "e", PX_M_PUB_EVENTS);
+        EXPECT_INT(px_m_pub_events_decode(message->body, &rig.arena, ret_first), PX_WIRE_OK);
+        return peer;
+}
+
 void rig_send(struct rig_peer *peer, const struct px_buf *frame, struct px_slice payload)
 {
         bool more = payload.length > 0;

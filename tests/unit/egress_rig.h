@@ -51,6 +51,10 @@ uint64_t rig_events(uint64_t job, enum rig_who owner, uint32_t count);
 /* ---- peers -------------------------------------------------------------------------------------------- */
 
 struct rig_peer *rig_connect(enum rig_who who);
+/* A subscriber to everything on `events`; returns when it is counted, with the number it was told. */
+struct rig_peer *rig_subscribe(struct px_m_pub_events *ret_first);
+/* Its next message: topic, body, payload. The test fails if the type is another. */
+struct rig_message *rig_published(struct rig_peer *subscriber, const char *topic, uint16_t type);
 void rig_send(struct rig_peer *peer, const struct px_buf *frame, struct px_slice payload);
 /* The next message but PONG; the test fails if it isn't of this type. */
 struct rig_message *rig_expect(struct rig_peer *peer, uint16_t type);
