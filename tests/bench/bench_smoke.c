@@ -148,7 +148,7 @@ static void bench_cancel(plexus *px, size_t count, const char *grace)
                 "for i in 1 2 3; do setsid sh -c 'trap \"\" TERM; exec sleep 1000' & done; "
                 "trap '' TERM; echo up; exec sleep 1000",
                 NULL};
-        struct plexus_job_spec spec = {.argv = argv, .cwd = "/", .cpus = -1};
+        struct plexus_job_spec spec = {.argv = argv, .cwd = "/", .cpus = 0.001};
         double *values = calloc(count, sizeof *values);
 
         spec.grace_ms = strtoull(grace, NULL, 10);
