@@ -58,6 +58,8 @@ uint64_t clock_random_u64(void)
         return value;
 }
 
+#define CORE_CLOCK_FROZEN_MS 1000
+
 void core_clock_init(struct core_clock *clock, int64_t core_ms)
 {
         clock->core_ms = core_ms;
@@ -70,4 +72,10 @@ int64_t core_clock_ms(const struct core_clock *clock)
 
         PX_ASSERT(passed_ms >= 0);
         return clock->core_ms + passed_ms;
+}
+
+void core_clock_overslept(struct core_clock *clock, int64_t over_ms)
+{
+        if (over_ms >= CORE_CLOCK_FROZEN_MS)
+                clock->steady_ms += over_ms;
 }

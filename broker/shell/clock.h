@@ -23,5 +23,8 @@ struct core_clock {
 };
 void core_clock_init(struct core_clock *clock, int64_t core_ms);
 int64_t core_clock_ms(const struct core_clock *clock);
+/* The process waited over_ms longer than it meant to. A long time means that it was frozen (stopped, or
+ * its machine asleep): core time does not count it, or every node would be silent for its lease. */
+void core_clock_overslept(struct core_clock *clock, int64_t over_ms);
 
 #endif

@@ -205,6 +205,8 @@ static void wait_for_work(struct shell *shell, bool flushing)
 {
         zmq_pollitem_t items[SHELL_SOCKETS + 2];
         bool reading = !px_log_behind(shell->log) && !batch_full(shell->batch);
+        long wait = wait_ms(shell, flushing);
+        int64_t began_ms = clock_steady_ms();
         int count = 0;
 
         for (size_t i = 0; reading && i < SHELL_SOCKETS; i++) {
@@ -214,8 +216,9 @@ static void wait_for_work(struct shell *shell, bool flushing)
         }
         items[count++] = (zmq_pollitem_t){.fd = px_log_fd(shell->log), .events = ZMQ_POLLIN};
         items[count++] = (zmq_pollitem_t){.fd = shell->signal_fd, .events = ZMQ_POLLIN};
-        if (zmq_poll(items, count, wait_ms(shell, flushing)) < 0)
+        if (zmq_poll(items, count, wait) < 0)
                 PX_ASSERT(zmq_errno() == EINTR);
+        core_clock_overslept(&shell->clock, clock_steady_ms() - began_ms - wait);
 }
 
 static void read_signals(struct shell *shell)
