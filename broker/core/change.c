@@ -213,6 +213,7 @@ static struct fate retry_ended(struct core *core, uint64_t id, const struct px_j
                                const struct px_m_change *change)
 {
         struct row_key key = row_key_u64(id);
+        struct px_shape_row request;
         struct job decoded, *job;
 
         if (row->state == PX_JOB_STATE_OK && !change->force)
@@ -222,10 +223,17 @@ static struct fate retry_ended(struct core *core, uint64_t id, const struct px_j
         if (core->storage_full)
                 return refused(PX_E_STORAGE_FULL, row->state, "storage is full");
         PX_ASSERT(px_job_edge(row->state, PX_JOB_STATE_QUEUED));
+        if (px_shape_row_decode(row->request, &core->item, &request) != PX_WIRE_OK ||
+            request.kind == 0)
+                return refused(PX_E_DAMAGED, row->state, "its record is damaged");
+        if (!shape_has_room(core, &request))
+                return refused(PX_E_LIMIT, row->state, "too many different resource requests");
         if (!job_of_row(core, id, row, &decoded))
                 return refused(PX_E_DAMAGED, row->state, "its record is damaged");
         job = job_new(core, id);
         *job = decoded;
+        job->shape = shape_intern(core, &request)->id;
+        shape_hold(core, job);
         job->failures = 0;
         job->losses = 0;
         job->flags &= (uint16_t)~(JOB_CANCEL_ASKED | JOB_HELD);

@@ -68,6 +68,27 @@ static void check_jobs(const struct core *core)
         PX_ASSERT(core->job_slab.used == core->jobs.count);
 }
 
+static void check_shapes(const struct core *core)
+{
+        uint64_t jobs = 0;
+        size_t unused = 0;
+        size_t cursor = 0;
+        uint64_t id;
+        void *value;
+
+        while (px_map_next(&core->shapes, &cursor, &id, &value)) {
+                const struct shape *shape = value;
+
+                PX_ASSERT(shape->id == id && id < core->next_shape);
+                PX_ASSERT((shape->jobs_count == 0) == px_list_linked(&shape->link));
+                jobs += shape->jobs_count;
+                unused += shape->jobs_count == 0;
+        }
+        PX_ASSERT(jobs == core->jobs.count);
+        PX_ASSERT(unused == core->shapes_unused_count);
+        PX_ASSERT(core->shapes.count <= PX_LIMIT_SHAPES);
+}
+
 /* Queued jobs, counted through their queues. */
 static void check_queues(const struct core *core)
 {
@@ -217,6 +238,7 @@ void core_check(const struct core *core)
         PX_ASSERT(!core->loading);
         PX_ASSERT(px_list_empty(&core->nodes_dirty) && px_list_empty(&core->sessions_dirty));
         check_jobs(core);
+        check_shapes(core);
         check_queues(core);
         /* Leases and timers begin with the first step. */
         if (!core->begun)

@@ -5,6 +5,8 @@
  * still counts), then scheduling, then what is told to many at once, then the core's own row. */
 #include "state.h"
 
+#define SHAPES_KEPT 1024 /* that no job needs */
+
 struct core *core_new(const struct core_options *options)
 {
         struct core *core = px_alloc(sizeof(*core));
@@ -13,6 +15,8 @@ struct core *core_new(const struct core_options *options)
         PX_ASSERT(options->assign_repeat_ms > 0 && options->session_ms > 0);
         PX_ASSERT(options->jobs_max > 0 && options->jobs_max <= PX_LIMIT_JOBS);
         core->options = *options;
+        if (options->shapes_kept == 0)
+                core->options.shapes_kept = SHAPES_KEPT;
         core->loading = true;
         core->next_job = 1;
         core->next_principal = 1;

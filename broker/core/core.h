@@ -26,6 +26,7 @@ struct core_options {
         uint32_t data_port;
         uint32_t events_port;
         uint64_t jobs_max;         /* PX_LIMIT_JOBS unless a test says otherwise */
+        uint32_t shapes_kept;      /* shapes that no job needs and that are kept; 0 = 1024 */
         uint32_t prefetch_tasks;   /* task attempts a worker may hold beyond its slots; 0 */
         struct px_slice broker_public; /* told in WELCOME, for tokens; 32 bytes that outlive the core,
                                         * or none */

@@ -118,10 +118,11 @@ static int load_job(struct core *core, struct px_slice key, struct px_slice valu
         if (job_on_node(row.state) &&
             (node_find(core, row.node.value) == NULL || row.fence.attempt == 0))
                 return PX_E_DAMAGED;
-        if (!job_of_row(core, id, &row, &decoded))
+        if (shape_find(core, row.shape) == NULL || !job_of_row(core, id, &row, &decoded))
                 return PX_E_DAMAGED;
         job = job_new(core, id);
         *job = decoded;
+        shape_hold(core, job);
         core->state_counts[job->state]++;
         principal_find(core, job->owner)->jobs_count++;
         if (job_on_node(job->state))

@@ -47,6 +47,7 @@ void job_free(struct core *core, struct job *job)
                 timer_disarm(core, &job->more->timer);
                 slab_give(&core->more_slab, job->more);
         }
+        shape_release(core, job);
         px_map_take(&core->jobs, job->id);
         slab_give(&core->job_slab, job);
 }
@@ -108,7 +109,6 @@ static bool row_is_sound(const struct core *core, const struct px_job_row *row)
                row->priority <= PX_LIMIT_PRIORITY && row->spec_chunks <= UINT16_MAX &&
                row->result_chunks <= UINT16_MAX && row->flags <= JOB_STORED_FLAGS &&
                row->key.length == (has_key ? CORE_KEY_HASH_BYTES : 0) &&
-               shape_find(core, row->shape) != NULL &&
                principal_find(core, row->owner.value) != NULL;
 }
 
@@ -246,6 +246,17 @@ void job_begin(struct core *core, struct job *job, int state, int reason, const 
                 queue_add(core, job);
 }
 
+/* The encoded row of a shape; lives as long as the output. */
+static struct px_slice shape_bytes(struct core *core, const struct shape *shape)
+{
+        struct px_shape_row row;
+
+        shape_row_of(shape, &row);
+        px_buf_reset(&core->bytes);
+        px_shape_row_encode(&row, &core->bytes);
+        return px_arena_copy(&core->output->arena, px_buf_slice(&core->bytes));
+}
+
 /* The job leaves RAM: its row moves to `done`, followers and watchers are told. */
 static void job_leave(struct core *core, struct job *job, const struct note *note)
 {
@@ -255,6 +266,8 @@ static void job_leave(struct core *core, struct job *job, const struct note *not
         struct core_job_end *effect;
 
         job_row_of(job, &row);
+        row.shape = 0;
+        row.request = shape_bytes(core, shape_find(core, job->shape));
         row.deadline_ms = 0;
         row.ended_wall_ms = core->wall_ms;
         row.exit_code = note->exit_code;

@@ -8,6 +8,26 @@
 
 #define QUEUES_EMPTY_KEPT 4096 /* beyond, an empty queue is freed */
 
+static uint64_t queue_key(uint32_t shape, uint32_t owner)
+{
+        return (uint64_t)shape << 32 | owner;
+}
+
+static void queue_free(struct queue *queue)
+{
+        PX_ASSERT(queue->item.position == 0);
+        px_heap_fini(&queue->ready);
+        px_free(queue);
+}
+
+static void queue_drop(struct core *core, struct queue *queue)
+{
+        PX_ASSERT(queue->ready.count == 0);
+        px_map_take(&core->queues, queue_key(queue->shape->id, queue->owner));
+        px_list_remove(&queue->of_shape);
+        queue_free(queue);
+}
+
 /* ---- shapes -------------------------------------------------------------------------------------- */
 
 struct shape *shape_find(const struct core *core, uint32_t id)
@@ -41,6 +61,13 @@ static struct shape *shape_equal_to(const struct core *core, const struct px_sha
         return shape;
 }
 
+/* Nothing needs it now. */
+static void shape_rest(struct core *core, struct shape *shape)
+{
+        px_list_append(&core->shapes_unused, &shape->link);
+        core->shapes_unused_count++;
+}
+
 static struct shape *shape_new(struct core *core, uint32_t id, const struct px_shape_row *row)
 {
         struct shape *shape = px_alloc(sizeof(*shape));
@@ -57,7 +84,76 @@ static struct shape *shape_new(struct core *core, uint32_t id, const struct px_s
         };
         px_map_put(&core->shapes, id, shape);
         px_map_put(&core->shapes_by_hash, hash, shape);
+        px_list_init(&shape->queues);
+        shape_rest(core, shape);
         return shape;
+}
+
+static void shape_free(struct shape *shape)
+{
+        slice_drop(&shape->task_type);
+        slice_drop(&shape->node);
+        px_free(shape);
+}
+
+static void shape_forget(struct core *core, struct shape *shape)
+{
+        struct row_key key = row_key_u32(shape->id);
+        struct px_shape_row row;
+        struct shape *at;
+
+        PX_ASSERT(shape->jobs_count == 0);
+        while (!px_list_empty(&shape->queues))
+                queue_drop(core, PX_CONTAINER_OF(shape->queues.next, struct queue, of_shape));
+        shape_row_of(shape, &row);
+        at = px_map_take(&core->shapes_by_hash, shape_hash(&row));
+        if (at == shape) {
+                if (shape->next != NULL)
+                        px_map_put(&core->shapes_by_hash, shape_hash(&row), shape->next);
+        } else {
+                px_map_put(&core->shapes_by_hash, shape_hash(&row), at);
+                while (at->next != shape)
+                        at = at->next;
+                at->next = shape->next;
+        }
+        px_map_take(&core->shapes, shape->id);
+        px_list_remove(&shape->link);
+        core->shapes_unused_count--;
+        delete_row(core, PX_TABLE_SHAPE, &key);
+        shape_free(shape);
+}
+
+static void shape_forget_oldest(struct core *core)
+{
+        shape_forget(core, PX_CONTAINER_OF(core->shapes_unused.next, struct shape, link));
+}
+
+void shape_hold(struct core *core, const struct job *job)
+{
+        struct shape *shape = shape_find(core, job->shape);
+
+        if (shape->jobs_count++ > 0)
+                return;
+        px_list_remove(&shape->link);
+        core->shapes_unused_count--;
+}
+
+void shape_release(struct core *core, const struct job *job)
+{
+        struct shape *shape = shape_find(core, job->shape);
+
+        PX_ASSERT(shape->jobs_count > 0);
+        if (--shape->jobs_count > 0)
+                return;
+        shape_rest(core, shape);
+        if (core->shapes_unused_count > core->options.shapes_kept)
+                shape_forget_oldest(core);
+}
+
+bool shape_has_room(const struct core *core, const struct px_shape_row *request)
+{
+        return core->shapes.count < PX_LIMIT_SHAPES || core->shapes_unused_count > 0 ||
+               shape_equal_to(core, request) != NULL;
 }
 
 void shape_row_of(const struct shape *shape, struct px_shape_row *ret_row)
@@ -78,6 +174,8 @@ struct shape *shape_intern(struct core *core, const struct px_shape_row *request
 
         if (shape != NULL)
                 return shape;
+        if (core->shapes.count >= PX_LIMIT_SHAPES && core->shapes_unused_count > 0)
+                shape_forget_oldest(core);
         if (core->shapes.count >= PX_LIMIT_SHAPES)
                 return NULL;
         shape = shape_new(core, core->next_shape++, request);
@@ -119,13 +217,9 @@ static bool queue_before(const struct px_heap_item *a, const struct px_heap_item
 
 void queues_init(struct core *core)
 {
+        px_list_init(&core->shapes_unused);
         px_heap_init(&core->queues_open, queue_before);
         px_list_init(&core->queues_waiting);
-}
-
-static uint64_t queue_key(uint32_t shape, uint32_t owner)
-{
-        return (uint64_t)shape << 32 | owner;
 }
 
 struct queue *queue_find(const struct core *core, uint32_t shape, uint32_t owner)
@@ -143,16 +237,10 @@ static struct queue *queue_get(struct core *core, const struct job *job)
         queue->shape = shape_find(core, job->shape);
         queue->owner = job->owner;
         PX_ASSERT(queue->shape != NULL);
+        px_list_append(&queue->shape->queues, &queue->of_shape);
         px_heap_init(&queue->ready, ready_before);
         px_map_put(&core->queues, queue_key(job->shape, job->owner), queue);
         return queue;
-}
-
-static void queue_free(struct queue *queue)
-{
-        PX_ASSERT(queue->item.position == 0);
-        px_heap_fini(&queue->ready);
-        px_free(queue);
 }
 
 void queue_add(struct core *core, struct job *job)
@@ -188,10 +276,8 @@ void queue_remove(struct core *core, struct job *job)
         }
         if (!open)
                 px_list_remove(&queue->link);
-        if (core->queues.count > QUEUES_EMPTY_KEPT) {
-                px_map_take(&core->queues, queue_key(job->shape, job->owner));
-                queue_free(queue);
-        }
+        if (core->queues.count > QUEUES_EMPTY_KEPT)
+                queue_drop(core, queue);
 }
 
 void queue_reorder(struct core *core, struct job *job, int16_t priority)
@@ -230,11 +316,8 @@ void queues_fini(struct core *core)
         }
         px_map_fini(&core->queues);
         cursor = 0;
-        while (px_map_next(&core->shapes, &cursor, &key, &value)) {
-                slice_drop(&((struct shape *)value)->task_type);
-                slice_drop(&((struct shape *)value)->node);
-                px_free(value);
-        }
+        while (px_map_next(&core->shapes, &cursor, &key, &value))
+                shape_free(value);
         px_map_fini(&core->shapes);
         px_map_fini(&core->shapes_by_hash);
 }

@@ -139,8 +139,12 @@ uint64_t job_lost_after_ms(const struct job *job);
 
 /* ---- shapes and queues (queue.c) ------------------------------------------------------------------ */
 
+/* Held by active jobs: an ended one carries its request in its row. */
 struct shape {
         uint32_t id;
+        uint64_t jobs_count;  /* active jobs that need it */
+        struct px_link link;  /* in core->shapes_unused while there are none */
+        struct px_link queues;
         int kind;
         struct px_slice task_type; /* owned, as node */
         uint32_t cpus_milli;
@@ -153,6 +157,7 @@ struct shape {
 struct queue {
         struct px_heap_item item; /* in core->queues_open, ordered by the best job */
         struct px_link link;      /* in core->queues_waiting: nothing fits as capacity stands */
+        struct px_link of_shape;  /* in shape->queues */
         struct shape *shape;
         uint32_t owner;
         struct px_heap ready;
@@ -163,7 +168,11 @@ struct row_key submit_key(uint32_t owner, struct px_slice key); /* of table key 
 struct shape *shape_find(const struct core *core, uint32_t id);
 /* The shape of a request, made (with its row) if new. NULL: PX_LIMIT_SHAPES. */
 struct shape *shape_intern(struct core *core, const struct px_shape_row *request);
+bool shape_has_room(const struct core *core, const struct px_shape_row *request);
 bool shape_load(struct core *core, uint32_t id, const struct px_shape_row *row);
+/* An active job needs it, and no more: what no job needs is forgotten, the longest unused first. */
+void shape_hold(struct core *core, const struct job *job);
+void shape_release(struct core *core, const struct job *job);
 void shape_row_of(const struct shape *shape, struct px_shape_row *ret_row);
 void queue_add(struct core *core, struct job *job);
 void queue_remove(struct core *core, struct job *job);
@@ -511,6 +520,8 @@ struct core {
 
         struct px_map shapes;         /* id -> struct shape */
         struct px_map shapes_by_hash; /* -> struct shape, chained */
+        struct px_link shapes_unused; /* longest unused first */
+        size_t shapes_unused_count;
         struct px_map queues;         /* shape << 32 | owner -> struct queue */
         struct px_heap queues_open;
         struct px_link queues_waiting;

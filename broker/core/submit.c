@@ -241,6 +241,7 @@ static struct job *submit_apply(struct core *core, const struct px_submit_job *i
 
         job->owner = core->principal->id;
         job->shape = shape->id;
+        shape_hold(core, job);
         job->submitted_wall_ms = core->wall_ms;
         job->spec_chunks = (uint16_t)((item->spec.length + ROWS_VALUE_BYTES_MAX - 1) /
                                       ROWS_VALUE_BYTES_MAX);

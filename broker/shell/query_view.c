@@ -31,15 +31,16 @@ static struct px_slice principal_name(struct egress *egress, struct px_principal
         return px_arena_copy(&egress->arena, px_slice_text(entry.name));
 }
 
-static void join_shape(struct egress *egress, struct px_view *view, uint32_t shape,
-                       struct px_job_view *job)
+/* An ended job carries its shape itself. */
+static void join_shape(struct egress *egress, struct px_view *view,
+                       const struct px_job_row *job_row, struct px_job_view *job)
 {
-        struct row_key key = row_key_u32(shape);
+        struct row_key key = row_key_u32(job_row->shape);
+        struct px_slice value = job_row->request;
         struct px_shape_row row;
-        struct px_slice value;
 
         job->kind = PX_JOB_KIND_COMMAND;
-        if (!get(view, PX_TABLE_SHAPE, &key, &value) ||
+        if ((value.length == 0 && !get(view, PX_TABLE_SHAPE, &key, &value)) ||
             px_shape_row_decode(value, &egress->arena, &row) != PX_WIRE_OK)
                 return;
         job->kind = row.kind;
@@ -123,7 +124,7 @@ struct px_job_view query_job_view(struct egress *egress, struct px_view *view, s
         struct reason_facts facts;
         struct px_slice detail;
 
-        join_shape(egress, view, row->shape, &out);
+        join_shape(egress, view, row, &out);
         join_name(egress, view, &out);
         detail = join_attempt(egress, view, row, &out);
         if (out.node.length == 0)

@@ -31,7 +31,8 @@ struct driver_options {
         uint64_t repeat_ms;  /* 300 */
         uint64_t session_ms; /* 100000 */
         uint64_t jobs_max;   /* 1000000 */
-        bool unchecked;      /* no check after each step: for benchmarks */
+        bool unchecked;      /* no check after each step, no rows kept: for benchmarks */
+        bool few_checks;     /* no check after each step: for many steps */
 };
 
 /* The current test's driver, freed with it. */

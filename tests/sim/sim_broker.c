@@ -403,6 +403,7 @@ static struct core *broker_load(struct sim *sim, uint64_t epoch)
                 .session_ms = 25 * 3600 * 1000,
                 .assign_repeat_ms = 3000,
                 .jobs_max = PX_LIMIT_JOBS,
+                .shapes_kept = 2, /* few, so that shapes come and go */
         };
         struct loading loading = {.sim = sim, .core = core_new(&options)};
         uint64_t damaged = 0;

@@ -271,3 +271,83 @@ TEST(a_message_for_another_socket_is_refused)
         EXPECT_U64(client_submit(&root, driver_true(driver), NULL), 1);
         px_buf_fini(&frame);
 }
+
+/* ---- shapes ------------------------------------------------------------------------------------------------ */
+
+#define SHAPES_KEPT 1024 /* that no job needs */
+
+TEST(a_shape_is_forgotten_when_no_active_job_needs_it)
+{
+        struct row_key first = row_key_u32(1);
+        struct row_key last = row_key_u32(2 * SHAPES_KEPT);
+        struct px_slice value;
+        struct driver *driver = driver_start((struct driver_options){.few_checks = true});
+        struct client ana = driver_client(driver, ANA);
+        struct px_submit_job wish = driver_true(driver);
+
+        for (uint32_t i = 0; i < 2 * SHAPES_KEPT; i++) {
+                wish.cpus_milli = 1000 + i;
+                EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, client_submit(&ana, wish, NULL),
+                                         (struct change_args){0}),
+                           0);
+        }
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_SHAPE), SHAPES_KEPT);
+        core_check(driver_core(driver));
+        /* The oldest went. */
+        EXPECT(driver_row(driver, PX_TABLE_SHAPE, &last, &value));
+        EXPECT(!driver_row(driver, PX_TABLE_SHAPE, &first, &value));
+        driver_restart(driver, 100);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_SHAPE), SHAPES_KEPT);
+}
+
+TEST(an_ended_job_whose_shape_was_forgotten_runs_again_as_it_asked)
+{
+        struct driver *driver = driver_start((struct driver_options){.few_checks = true});
+        struct client ana = driver_client(driver, ANA);
+        struct px_submit_job wish = driver_true(driver);
+        struct player n1;
+        uint64_t job;
+
+        wish.cpus_milli = 1500;
+        wish.memory_bytes = 77;
+        job = client_submit(&ana, wish, NULL);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, job, (struct change_args){0}), 0);
+        for (uint32_t i = 0; i <= SHAPES_KEPT; i++) {
+                wish.cpus_milli = 2000 + i;
+                EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, client_submit(&ana, wish, NULL),
+                                         (struct change_args){0}),
+                           0);
+        }
+        EXPECT_U64(driver_job(driver, job).shape, 0);
+        EXPECT(driver_job(driver, job).request.length > 0);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_RETRY, job, (struct change_args){0}), 0);
+        EXPECT(driver_job(driver, job).shape > SHAPES_KEPT);
+        EXPECT_U64(driver_job(driver, job).request.length, 0);
+        core_check(driver_core(driver));
+        n1 = driver_node(driver, KEY1, "n1");
+        EXPECT_U64(player_assigned(&n1, job), 1);
+        EXPECT_U64(driver_effect(driver, CORE_EFFECT_ASSIGN)->assign.item.cpus_milli, 1500);
+        EXPECT_U64(driver_effect(driver, CORE_EFFECT_ASSIGN)->assign.item.memory_bytes, 77);
+}
+
+TEST(a_shape_that_an_active_job_needs_stays)
+{
+        struct driver *driver = driver_start((struct driver_options){.few_checks = true});
+        struct client ana = driver_client(driver, ANA);
+        struct px_submit_job wish = driver_true(driver);
+        uint64_t waits;
+
+        wish.cpus_milli = 1500;
+        waits = client_submit(&ana, wish, NULL);
+        for (uint32_t i = 0; i <= SHAPES_KEPT; i++) {
+                wish.cpus_milli = 2000 + i;
+                EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, client_submit(&ana, wish, NULL),
+                                         (struct change_args){0}),
+                           0);
+        }
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_SHAPE), SHAPES_KEPT + 1);
+        EXPECT_U64(driver_job(driver, waits).shape, 1);
+        driver_restart(driver, 100);
+        EXPECT_TEXT(driver_state(driver, waits), "queued");
+        core_check(driver_core(driver));
+}
