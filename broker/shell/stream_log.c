@@ -258,7 +258,6 @@ void stream_log_end(struct egress *egress, struct stream *stream, int code, cons
                                       .text = px_slice_text(text)};
 
         if (attempt != NULL) {
-                end.attempt = attempt->fence.attempt;
                 end.out_bytes = attempt->lanes[PX_STREAM_OUT].received;
                 end.err_bytes = attempt->lanes[PX_STREAM_ERR].received;
                 end.log_pending_bytes = attempt->open ? 0 : attempt_pending_bytes(attempt);

@@ -45,6 +45,7 @@ struct plexus_stream {
         /* log */
         struct plexus_log_options options;
         uint32_t attempt;    /* being given; 0 = none yet */
+        uint32_t told_attempt; /* the last one that the caller was told of */
         uint64_t next[3];    /* offset by enum px_stream */
         bool known[3];       /* next[] is known: not before the first bytes of a tail */
         uint32_t retries;    /* openings because bytes were missing at the end */

@@ -28,10 +28,8 @@ void logs_open(const struct plexus_stream *stream, struct px_m_stream_open *open
         open->tail_bytes = begun ? 0 : stream->options.tail_bytes;
 }
 
-static void push_attempt(struct plexus_stream *stream, uint32_t attempt, struct px_slice node)
+static void enter_attempt(struct plexus_stream *stream, uint32_t attempt)
 {
-        struct stream_item *item;
-
         if (stream->attempt != 0) {
                 /* The offsets of the options are those of the first attempt that is given. */
                 memset(stream->next, 0, sizeof(stream->next));
@@ -39,7 +37,15 @@ static void push_attempt(struct plexus_stream *stream, uint32_t attempt, struct 
         }
         stream->attempt = attempt;
         stream->retries = 0;
-        item = stream_item_new(0);
+}
+
+static void push_attempt(struct plexus_stream *stream, uint32_t attempt, struct px_slice node)
+{
+        struct stream_item *item = stream_item_new(0);
+
+        if (attempt > stream->attempt)
+                enter_attempt(stream, attempt);
+        stream->told_attempt = attempt;
         px_slice_to_text(node, item->text, sizeof(item->text));
         item->log = (struct plexus_log_item){.kind = PLEXUS_LOG_ATTEMPT, .job = stream->job,
                                              .attempt = attempt};
@@ -48,7 +54,7 @@ static void push_attempt(struct plexus_stream *stream, uint32_t attempt, struct 
 
 void logs_take_attempt(struct plexus_stream *stream, const struct px_m_stream_attempt *attempt)
 {
-        if (attempt->attempt > stream->attempt)
+        if (attempt->attempt >= stream->attempt && attempt->attempt > stream->told_attempt)
                 push_attempt(stream, attempt->attempt, attempt->node);
 }
 
@@ -89,7 +95,7 @@ void logs_take_log(struct plexus_stream *stream, const struct px_m_stream_log *l
         if (stream->kind != PX_STREAM_KIND_LOG || log->attempt < stream->attempt || log->log == 0 ||
             !wanted(stream, log->log))
                 return;
-        if (log->attempt > stream->attempt)
+        if (log->attempt > stream->told_attempt)
                 push_attempt(stream, log->attempt, PX_SLICE_NONE);
         if (!stream->known[log->log]) { /* the first bytes of a tail say where it begins */
                 stream->known[log->log] = true;
@@ -147,7 +153,7 @@ void logs_take_progress(struct plexus_stream *stream, const struct px_m_stream_p
 /* Whether bytes that the end counts have not come, though they are stored. */
 static bool incomplete(const struct plexus_stream *stream, const struct px_m_stream_end *end)
 {
-        if (end->attempt != stream->attempt || end->log_pending_bytes > 0)
+        if (end->log_pending_bytes > 0)
                 return false;
         return (stream->options.out && stream->known[PX_STREAM_OUT] &&
                 stream->next[PX_STREAM_OUT] < end->out_bytes) ||
@@ -155,7 +161,7 @@ static bool incomplete(const struct plexus_stream *stream, const struct px_m_str
                 stream->next[PX_STREAM_ERR] < end->err_bytes);
 }
 
-/* Whether attempts follow that a stream opened for one attempt doesn't give. */
+/* Whether attempts follow, now or later, that a stream opened for one attempt doesn't give. */
 static bool goes_on(const struct plexus_stream *stream, const struct px_m_stream_end *end)
 {
         if (stream->options.attempt != 0 || !stream->options.follow)
@@ -169,7 +175,8 @@ static void push_end(struct plexus_stream *stream, const struct px_m_stream_end 
 
         px_slice_to_text(end->text, item->text, sizeof(item->text));
         item->log = (struct plexus_log_item){
-                .kind = PLEXUS_LOG_END, .job = stream->job, .attempt = end->attempt,
+                .kind = PLEXUS_LOG_END, .job = stream->job,
+                .attempt = stream->attempt != 0 ? stream->attempt : end->attempt,
                 .state = end->state, .log_pending_bytes = end->log_pending_bytes,
         };
         stream_push(stream, item, 0);
@@ -182,7 +189,7 @@ void logs_take_end(struct plexus_stream *stream, const struct px_m_stream_end *e
                 stream->retries++;
                 stream_reopen(stream, 100);
         } else if (goes_on(stream, end) && end->attempt > stream->attempt && stream->attempt != 0) {
-                push_attempt(stream, stream->attempt + 1, PX_SLICE_NONE);
+                enter_attempt(stream, stream->attempt + 1); /* told of when the broker names its node */
                 stream_reopen(stream, 0);
         } else if (goes_on(stream, end)) {
                 stream_reopen(stream, 250);

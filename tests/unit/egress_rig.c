@@ -352,6 +352,15 @@ void rig_close(uint64_t job, enum rig_who owner, uint32_t attempt, uint64_t out_
                 egress_job_end(rig.egress, &end);
 }
 
+void rig_fence_off(uint64_t job, enum rig_who owner, uint32_t attempt)
+{
+        struct core_log_close close = {.job = {job}, .fence = rig_fence(attempt)};
+
+        rig_attempt(job, attempt, PX_OUTCOME_GONE, 0, 0);
+        rig_job(job, owner, PX_JOB_STATE_QUEUED, attempt);
+        egress_log_close(rig.egress, &close);
+}
+
 uint64_t rig_events(uint64_t job, enum rig_who owner, uint32_t count)
 {
         struct px_buf rows = {0};

@@ -45,6 +45,8 @@ void rig_open(uint64_t job, enum rig_who owner, uint32_t attempt);
 /* The attempt ended with so many bytes; the job ends too unless state is one of an active job. */
 void rig_close(uint64_t job, enum rig_who owner, uint32_t attempt, uint64_t out_bytes,
                uint64_t err_bytes, int state);
+/* The attempt's node is lost: nothing more of it is wanted, the job waits for the next one. */
+void rig_fence_off(uint64_t job, enum rig_who owner, uint32_t attempt);
 /* A batch with `count` events of this job, posted. Returns its index. */
 uint64_t rig_events(uint64_t job, enum rig_who owner, uint32_t count);
 

@@ -79,6 +79,40 @@ TEST(a_follower_goes_on_with_the_next_attempt)
         EXPECT_U64(rig_end(user).attempt, 2);
 }
 
+/* Opened again after a reconnect, a stream is for one attempt: its end says that another one follows. */
+TEST(the_end_of_a_fenced_attempt_names_the_last_one)
+{
+        const struct px_m_stream_open again = {.stream = 2,
+                                               .kind = PX_STREAM_KIND_LOG,
+                                               .job = {1},
+                                               .attempt = 1,
+                                               .follow = true,
+                                               .out_offset = 5,
+                                               .credit_bytes = 1000};
+        struct rig_peer *node;
+        struct rig_peer *user;
+        struct px_m_stream_end end;
+
+        rig_start();
+        node = rig_connect(RIG_NODE);
+        user = rig_connect(RIG_USER);
+        rig_open(1, RIG_USER, 1);
+        rig_log(node, 1, 1, OUT, 0, "first", true);
+        rig_stored(node, 5);
+        rig_open_stream(user, &again);
+        rig_expect(user, PX_M_STREAM_ATTEMPT);
+        rig_fence_off(1, RIG_USER, 1);
+        end = rig_end(user);
+        EXPECT_U64(end.attempt, 1);
+        EXPECT(end.state < PX_JOB_STATE_OK);
+        rig_open(1, RIG_USER, 2);
+        rig_open_stream(user, &again);
+        rig_expect(user, PX_M_STREAM_ATTEMPT);
+        end = rig_end(user);
+        EXPECT_U64(end.attempt, 2);
+        EXPECT_U64(end.out_bytes, 5);
+}
+
 TEST(credit_stops_a_stream_and_lets_it_go_on)
 {
         struct rig_peer *node;

@@ -167,6 +167,33 @@ TEST(the_next_attempt_begins_at_its_first_byte)
         expect_bytes(1, 2, 0, "second");
 }
 
+TEST(after_a_fenced_attempt_the_next_one_is_opened_at_its_first_byte)
+{
+        struct plexus_log_item item;
+        struct px_m_stream_open open;
+        uint32_t number = start_log((struct plexus_log_options){.follow = true});
+
+        say_attempt(number, 1);
+        say_log(number, 1, 1, 0, 0, "first");
+        say_end(number, 2, PX_JOB_STATE_RUNNING, 5);
+        for (int i = 0; i < 2; i++)
+                fake_take(&fake, &fake.data, PX_M_STREAM_CLOSE);
+        open = take_open();
+        EXPECT_INT(open.attempt, 2);
+        EXPECT_U64(open.out_offset, 0);
+        say_attempt(open.stream, 2);
+        say_log(open.stream, 2, 1, 0, 0, "second");
+        say_end(open.stream, 2, PX_JOB_STATE_OK, 6);
+        expect_kind(PLEXUS_LOG_ATTEMPT);
+        expect_bytes(1, 1, 0, "first");
+        EXPECT_INT(plexus_log_next(stream, FAKE_MS, &item), PLEXUS_OK);
+        EXPECT_INT(item.kind, PLEXUS_LOG_ATTEMPT);
+        EXPECT_INT(item.attempt, 2);
+        EXPECT_TEXT(item.text, "n1");
+        expect_bytes(1, 2, 0, "second");
+        expect_kind(PLEXUS_LOG_END);
+}
+
 TEST(a_tail_begins_where_the_broker_says)
 {
         uint32_t number = start_log((struct plexus_log_options){.tail_bytes = 4});
