@@ -389,7 +389,8 @@ PLEXUS_API int plexus_logs(plexus *px, uint64_t job, const struct plexus_log_opt
                            plexus_stream **ret_stream);
 /* Take the next item.
  * Owns:    bytes and text are the stream's, valid until the next call on it.
- * Refuses: TIMED_OUT nothing within timeout_ms; ABSENT; CANCELLED after PLEXUS_LOG_END. */
+ * Refuses: TIMED_OUT nothing within timeout_ms, UNREACHABLE the same while there is no connection: ask
+ *          again; ABSENT; CANCELLED after PLEXUS_LOG_END. */
 PLEXUS_API int plexus_log_next(plexus_stream *stream, int64_t timeout_ms,
                                struct plexus_log_item *ret_item);
 /* Close a stream of logs or events; NULL is accepted. No other thread may wait on it then. */
@@ -413,7 +414,7 @@ struct plexus_event {
  * that may be seen. Each once, in order. */
 PLEXUS_API int plexus_events(plexus *px, uint64_t index, uint32_t position, uint64_t job,
                              plexus_stream **ret_stream);
-/* Refuses: TIMED_OUT; SNAPSHOT older than what is kept. Strings are valid until the next call. */
+/* Refuses: TIMED_OUT; UNREACHABLE (ask again); SNAPSHOT older than what is kept. Strings are valid until the next call. */
 PLEXUS_API int plexus_event_next(plexus_stream *stream, int64_t timeout_ms,
                                  struct plexus_event *ret_event);
 
