@@ -265,6 +265,17 @@ void reason_words(const struct reason_facts *facts, struct px_buf *ret_words)
         PX_ASSERT(ret_words->length - start <= PX_LIMIT_REASON_BYTES);
 }
 
+void reason_facts_join(struct reason_facts *facts, const struct px_attempt_row *attempt)
+{
+        facts->node = attempt->node_name;
+        if (facts->reason != attempt->reason && facts->reason != PX_REASON_BACKOFF &&
+            facts->reason != PX_REASON_LOST_LIMIT)
+                return;
+        facts->exit_code = attempt->exit_code;
+        facts->signal = attempt->signal;
+        facts->detail = attempt->text;
+}
+
 struct reason_facts reason_facts_of(const struct px_job_row *row, struct px_slice node,
                                     struct px_slice detail, int64_t now_ms)
 {

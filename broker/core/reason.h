@@ -29,6 +29,10 @@ void reason_words(const struct reason_facts *facts, struct px_buf *ret_words);
 struct reason_facts reason_facts_of(const struct px_job_row *row, struct px_slice node,
                                     struct px_slice detail, int64_t now_ms);
 
+/* Add what the last attempt's end says to the facts of its job, where the job's reason speaks of that
+ * attempt: not when it was cancelled or retried since. Borrows attempt's texts. */
+void reason_facts_join(struct reason_facts *facts, const struct px_attempt_row *attempt);
+
 /* "SIGKILL" for 9; NULL for a number without a name. Linux numbers. */
 const char *reason_signal_name(uint32_t signal);
 

@@ -17,6 +17,17 @@
 #define ROWS_VALUE_BYTES_MAX 1900 /* larger values are cut in chunks by the core */
 #define ROWS_HEADER_BYTES 8
 
+/* `flags` of the rows of jobs. */
+enum {
+        JOB_HELD = 1,
+        JOB_CANCEL_ASKED = 2,
+        JOB_NOTIFY = 4,
+        JOB_HAS_NAME = 8,
+        JOB_HAS_RESULT = 16,
+        JOB_HAS_KEY = 32,
+        JOB_STORED_FLAGS = 63,
+};
+
 struct row {
         uint8_t operation;
         uint8_t table;

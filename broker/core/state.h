@@ -21,15 +21,8 @@
 #define CORE_REFUSED_BACKOFF_MS 1000 /* before a job that a node refused is tried again */
 #define CORE_GRACE_FORCED_MS 1       /* of a cancel by force */
 
-/* Flags of a job; those in JOB_STORED_FLAGS stand in its row. */
+/* Flags of a job beside those in its row (rows.h). */
 enum {
-        JOB_HELD = 1,
-        JOB_CANCEL_ASKED = 2,
-        JOB_NOTIFY = 4,
-        JOB_HAS_NAME = 8,
-        JOB_HAS_RESULT = 16,
-        JOB_HAS_KEY = 32,
-        JOB_STORED_FLAGS = 63,
         JOB_WATCHED = 256,
 };
 

@@ -195,7 +195,8 @@ void ended_end(struct core *core, uint64_t id, const struct px_job_row *row, str
                 (void)px_attempt_row_decode(value, &core->item, &attempt);
         if (attempt.node_name.length == 0 && node != NULL)
                 attempt.node_name = node->name;
-        facts = reason_facts_of(row, attempt.node_name, attempt.text, core->core_ms);
+        facts = reason_facts_of(row, PX_SLICE_NONE, PX_SLICE_NONE, core->core_ms);
+        reason_facts_join(&facts, &attempt);
         px_buf_reset(&core->words);
         reason_words(&facts, &core->words);
         *ret_end = (struct px_end){

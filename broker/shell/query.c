@@ -15,6 +15,8 @@ struct list {
         struct egress *egress;
         struct px_view *view;
         const struct px_m_list *query;
+        bool active; /* which jobs are asked for: neither = both */
+        bool done;
         struct px_principal_id owner; /* 0 = all */
         uint64_t low;                 /* ids looked at lie between */
         uint64_t high;
@@ -45,13 +47,13 @@ static bool label_matches(const struct px_job_view *job, const struct px_label *
 }
 
 /* What the job's own row decides. */
-static bool row_matches(const struct px_m_list *query, uint64_t id, const struct px_job_row *row)
+static bool row_matches(const struct list *list, uint64_t id, const struct px_job_row *row)
 {
-        const struct px_filter *filter = &query->filter;
+        const struct px_filter *filter = &list->query->filter;
         bool ended = row->state >= PX_JOB_STATE_OK;
         int64_t wall_ms = ended ? row->ended_wall_ms : row->submitted_wall_ms;
 
-        if (ended ? !query->done : !query->active)
+        if (ended ? !list->done : !list->active)
                 return false;
         if (filter->states != 0 && (filter->states & 1u << row->state) == 0)
                 return false;
@@ -104,9 +106,9 @@ static void seek_both(struct list *list, uint64_t from, uint64_t consumed)
                 list->next[0] = seek(list, PX_TABLE_OWNER, from);
                 return;
         }
-        if (list->query->active && list->next[0] == consumed)
+        if (list->active && list->next[0] == consumed)
                 list->next[0] = seek(list, PX_TABLE_JOB, from);
-        if (list->query->done && list->next[1] == consumed)
+        if (list->done && list->next[1] == consumed)
                 list->next[1] = seek(list, PX_TABLE_DONE, from);
 }
 
@@ -136,7 +138,7 @@ static void look_at(struct list *list, uint64_t id)
         struct px_job_row row;
 
         if (attempt_job_row(list->egress, list->view, (struct px_job_id){id}, &row) != PX_OK ||
-            !row_matches(list->query, id, &row))
+            !row_matches(list, id, &row))
                 return;
         job = query_job_view(list->egress, list->view, (struct px_job_id){id}, &row);
         if (!view_matches(&list->query->filter, &job))
@@ -187,15 +189,26 @@ static struct px_principal_id principal_of_name(struct egress *egress, struct px
         return (struct px_principal_id){0};
 }
 
+/* "me" or the asker's name. */
+static bool is_own(const struct egress *egress, const struct egress_peer *peer, struct px_slice name)
+{
+        struct keys_entry entry;
+
+        return px_slice_equal(name, px_slice_text("me")) ||
+               (keys_find_id(egress->options.keys, peer->principal, &entry) &&
+                px_slice_equal(name, px_slice_text(entry.name)));
+}
+
 /* Whose jobs are walked. false = nobody's that this peer may see. */
 static bool choose_owner(struct list *list, const struct egress_peer *peer)
 {
         struct px_slice name = list->query->filter.owner;
+        bool own = is_own(list->egress, peer, name);
         struct px_principal_id named;
 
-        if (!access_sees_all(peer->role))
+        if (own || !access_sees_all(peer->role))
                 list->owner = peer->principal;
-        if (name.length == 0)
+        if (own || name.length == 0)
                 return true;
         named = principal_of_name(list->egress, list->view, name);
         if (named.value == 0 ||
@@ -220,7 +233,11 @@ static void choose_range(struct list *list)
 void query_list(struct egress *egress, struct egress_peer *peer, uint64_t correlation,
                 const struct px_m_list *query)
 {
-        struct list list = {.egress = egress, .query = query};
+        bool any = query->active == query->done;
+        struct list list = {.egress = egress,
+                            .query = query,
+                            .active = any || query->active,
+                            .done = any || query->done};
         struct px_m_jobs answer = {0};
         int result = access_read(peer->role, peer->principal, peer->principal);
 

@@ -66,26 +66,37 @@ static void join_name(struct egress *egress, struct px_view *view, struct px_job
         job->labels_count = row.labels_count;
 }
 
-/* The last attempt, if it has ended: where it ran, what it used, what was said of it. */
-static struct px_slice join_attempt(struct egress *egress, struct px_view *view,
-                                    const struct px_job_row *job_row, struct px_job_view *job)
+static bool on_node(int state)
+{
+        return state == PX_JOB_STATE_ASSIGNED || state == PX_JOB_STATE_RUNNING ||
+               state == PX_JOB_STATE_CANCELLING;
+}
+
+/* The last attempt, if it has ended: where it ran and what it used. What it said and how far it got is
+ * told as long as the job stands where that attempt left it. */
+static void join_attempt(struct egress *egress, struct px_view *view,
+                         const struct px_job_row *job_row, struct px_job_view *job,
+                         struct reason_facts *facts)
 {
         struct row_key key = row_key_u64(job->job.value);
         struct px_attempt_row row;
         struct px_slice value;
 
         row_key_add_u32(&key, job_row->fence.attempt);
-        if (job_row->fence.attempt == 0 || !get(view, PX_TABLE_ATTEMPT, &key, &value))
-                return PX_SLICE_NONE;
+        if (job_row->fence.attempt == 0 || on_node(job_row->state) ||
+            !get(view, PX_TABLE_ATTEMPT, &key, &value))
+                return;
         value = px_arena_copy(&egress->arena, value);
         if (px_attempt_row_decode(value, &egress->arena, &row) != PX_WIRE_OK)
-                return PX_SLICE_NONE;
+                return;
         job->node = row.node_name;
         job->memory_peak_bytes = row.use.memory_peak_bytes;
         job->cpu_ms = row.use.cpu_ms;
-        job->progress_permille = row.progress_permille;
-        job->progress_text = row.progress_text;
-        return row.text;
+        if (job_row->state >= PX_JOB_STATE_OK) {
+                job->progress_permille = row.progress_permille;
+                job->progress_text = row.progress_text;
+        }
+        reason_facts_join(facts, &row);
 }
 
 static void join_progress(struct egress *egress, struct px_job_view *job)
@@ -119,18 +130,16 @@ struct px_job_view query_job_view(struct egress *egress, struct px_view *view, s
                 .exit_code = row->exit_code,
                 .signal = row->signal,
                 .progress_permille = -1,
-                .has_result = row->result_chunks > 0,
+                .has_result = (row->flags & JOB_HAS_RESULT) != 0,
         };
         struct reason_facts facts;
-        struct px_slice detail;
 
         join_shape(egress, view, row, &out);
         join_name(egress, view, &out);
-        detail = join_attempt(egress, view, row, &out);
-        if (out.node.length == 0)
-                out.node = query_node_name(egress, view, row->node);
+        out.node = query_node_name(egress, view, row->node);
+        facts = reason_facts_of(row, out.node, PX_SLICE_NONE, INT64_MIN);
+        join_attempt(egress, view, row, &out, &facts);
         join_progress(egress, &out);
-        facts = reason_facts_of(row, out.node, detail, INT64_MIN);
         px_buf_reset(&egress->words);
         reason_words(&facts, &egress->words);
         out.text = px_arena_copy(&egress->arena, px_buf_slice(&egress->words));

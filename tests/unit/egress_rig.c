@@ -235,29 +235,59 @@ static void put_node(struct px_buf *rows)
         px_buf_fini(&value);
 }
 
-static void put_job(struct px_buf *rows, uint64_t job, enum rig_who owner, int state,
-                    uint32_t attempt)
+static void put_job_row(struct px_buf *rows, uint64_t job, const struct px_job_row *row)
 {
-        struct px_job_row row = {.state = state,
-                                 .reason = PX_REASON_NONE,
-                                 .owner = {(uint32_t)owner},
-                                 .fence = rig_fence(attempt),
-                                 .node = {attempt == 0 ? 0 : NODE},
-                                 .on_lost = PX_ON_LOST_RERUN,
-                                 .submitted_wall_ms = (int64_t)job * 1000,
-                                 .ended_wall_ms = state >= PX_JOB_STATE_OK ? (int64_t)job * 1000 : 0,
-                                 .exit_code = -1};
         struct row_key key = row_key_u64(job);
-        struct row_key owner_key = row_key_u32((uint32_t)owner);
+        struct row_key owner_key = row_key_u32(row->owner.value);
         struct px_buf value = {0};
-        bool ended = state >= PX_JOB_STATE_OK;
+        bool ended = row->state >= PX_JOB_STATE_OK;
 
         row_key_add_u64(&owner_key, job);
-        px_job_row_encode(&row, &value);
+        px_job_row_encode(row, &value);
         rows_delete(rows, ended ? PX_TABLE_JOB : PX_TABLE_DONE, &key);
         rows_put(rows, ended ? PX_TABLE_DONE : PX_TABLE_JOB, &key, px_buf_slice(&value));
         rows_put(rows, PX_TABLE_OWNER, &owner_key, PX_SLICE_NONE);
         px_buf_fini(&value);
+}
+
+struct px_job_row rig_job_row(uint64_t job, enum rig_who owner, int state, uint32_t attempt)
+{
+        return (struct px_job_row){.state = state,
+                                   .reason = PX_REASON_NONE,
+                                   .owner = {(uint32_t)owner},
+                                   .fence = rig_fence(attempt),
+                                   .node = {attempt == 0 ? 0 : NODE},
+                                   .on_lost = PX_ON_LOST_RERUN,
+                                   .submitted_wall_ms = (int64_t)job * 1000,
+                                   .ended_wall_ms = state >= PX_JOB_STATE_OK ? (int64_t)job * 1000 : 0,
+                                   .exit_code = -1};
+}
+
+static void put_job(struct px_buf *rows, uint64_t job, enum rig_who owner, int state,
+                    uint32_t attempt)
+{
+        struct px_job_row row = rig_job_row(job, owner, state, attempt);
+
+        put_job_row(rows, job, &row);
+}
+
+void rig_store(uint64_t job, const struct px_job_row *row, const struct px_attempt_row *attempt)
+{
+        struct row_key key = row_key_u64(job);
+        struct px_buf rows = {0};
+        struct px_buf events = {0};
+        struct px_buf value = {0};
+
+        put_node(&rows);
+        put_job_row(&rows, job, row);
+        if (attempt != NULL) {
+                row_key_add_u32(&key, attempt->fence.attempt);
+                px_attempt_row_encode(attempt, &value);
+                rows_put(&rows, PX_TABLE_ATTEMPT, &key, px_buf_slice(&value));
+                px_buf_fini(&value);
+        }
+        put_events(&events, job, (enum rig_who)row->owner.value, 1);
+        submit(&rows, &events, 1);
 }
 
 void rig_job(uint64_t job, enum rig_who owner, int state, uint32_t attempt)

@@ -36,6 +36,10 @@ struct egress *rig_egress(void);
 struct px_fence rig_fence(uint32_t attempt);
 /* Store the job's row: active or ended by its state; its last attempt is `attempt` on node 1. */
 void rig_job(uint64_t job, enum rig_who owner, int state, uint32_t attempt);
+/* The row that rig_job() stores; to be changed and stored by rig_store(). */
+struct px_job_row rig_job_row(uint64_t job, enum rig_who owner, int state, uint32_t attempt);
+/* attempt NULL = none. */
+void rig_store(uint64_t job, const struct px_job_row *row, const struct px_attempt_row *attempt);
 void rig_named_job(uint64_t job, enum rig_who owner, int state, const char *name);
 /* Store the row of an ended attempt. */
 void rig_attempt(uint64_t job, uint32_t attempt, int outcome, uint64_t out_bytes,

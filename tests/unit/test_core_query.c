@@ -189,6 +189,25 @@ TEST(every_reason_has_words_or_needs_none)
         }
 }
 
+TEST(an_attempt_speaks_for_its_job_only_where_the_job_stands_as_it_left_it)
+{
+        const struct px_attempt_row attempt = {.reason = PX_REASON_EXIT,
+                                               .node_name = px_slice_text("n1"),
+                                               .exit_code = 3,
+                                               .text = px_slice_text("no input")};
+        struct reason_facts ended = {.reason = PX_REASON_EXIT, .exit_code = -1};
+        struct reason_facts cancelled = {.reason = PX_REASON_CANCELLED, .exit_code = -1};
+        struct reason_facts waits = {.reason = PX_REASON_BACKOFF, .failures = 1, .retries = 2,
+                                     .wait_ms = -1};
+
+        reason_facts_join(&ended, &attempt);
+        EXPECT_TEXT(words(ended), "exit 3 on n1: no input");
+        reason_facts_join(&cancelled, &attempt);
+        EXPECT_TEXT(words(cancelled), "cancelled");
+        reason_facts_join(&waits, &attempt);
+        EXPECT_TEXT(words(waits), "1 of 2 retries used: no input");
+}
+
 TEST(words_are_cut_between_characters)
 {
         struct px_buf detail = {0};

@@ -109,6 +109,26 @@ TEST(filters_choose_by_state_name_range_and_step)
         EXPECT_TEXT(ids(admin, query), "7 8 9 ");
 }
 
+TEST(me_is_whoever_asks_and_no_choice_is_both_active_and_ended)
+{
+        struct px_m_list mine = {.filter = {.owner = px_slice_text("me")}};
+        struct rig_peer *admin;
+        struct rig_peer *other;
+
+        rig_start();
+        admin = rig_connect(RIG_ADMIN);
+        other = rig_connect(RIG_OTHER);
+        some_jobs();
+        rig_job(9, RIG_ADMIN, PX_JOB_STATE_OK, 0);
+        EXPECT_TEXT(ids(other, mine), "3 6 ");
+        EXPECT_TEXT(ids(admin, mine), "9 ");
+        EXPECT_TEXT(ids(admin, (struct px_m_list){.newest_first = true}), "9 8 7 6 5 4 3 2 1 ");
+        mine.filter.owner = px_slice_text("p3");
+        EXPECT_TEXT(ids(other, mine), "3 6 ");
+        mine.filter.owner = px_slice_text("p2");
+        EXPECT_TEXT(ids(other, mine), "");
+}
+
 static void show(struct rig_peer *client, uint64_t job)
 {
         struct px_m_show query = {.job = {job}};
@@ -138,6 +158,69 @@ TEST(show_gives_a_job_with_its_attempts)
         EXPECT_U64(job.out_bytes, 20);
         EXPECT_BYTES(job.view.node, px_slice_text("alpha"));
         EXPECT_BYTES(job.view.owner, px_slice_text("p2"));
+}
+
+static struct px_job_view shown(struct rig_peer *client, uint64_t number)
+{
+        struct px_m_job job;
+
+        show(client, number);
+        EXPECT_INT(px_m_job_decode(rig_expect(client, PX_M_JOB)->body, rig_arena(), &job),
+                   PX_WIRE_OK);
+        return job.view;
+}
+
+static const struct px_attempt_row failed = {.node_name = {(const uint8_t *)"alpha", 5},
+                                             .outcome = PX_OUTCOME_FAILED,
+                                             .reason = PX_REASON_EXIT,
+                                             .exit_code = 3,
+                                             .text = {(const uint8_t *)"its words", 9},
+                                             .progress_permille = 600};
+
+TEST(what_an_attempt_said_is_told_while_the_job_stands_where_it_left_it)
+{
+        struct px_attempt_row attempt = failed;
+        struct px_job_row row = rig_job_row(1, RIG_USER, PX_JOB_STATE_QUEUED, 1);
+        struct rig_peer *user;
+        struct px_job_view view;
+
+        rig_start();
+        user = rig_connect(RIG_USER);
+        attempt.fence = rig_fence(1);
+        row.reason = PX_REASON_EXIT; /* requeued for its next attempt */
+        rig_store(1, &row, &attempt);
+        view = shown(user, 1);
+        EXPECT_BYTES(view.text, px_slice_text("exit 3 on alpha: its words"));
+        EXPECT_INT(view.exit_code, -1);
+        EXPECT_INT(view.progress_permille, -1);
+        row.state = PX_JOB_STATE_FAILED;
+        row.exit_code = 3;
+        rig_store(1, &row, NULL);
+        view = shown(user, 1);
+        EXPECT_BYTES(view.text, px_slice_text("exit 3 on alpha: its words"));
+        EXPECT_INT(view.progress_permille, 600);
+        row.state = PX_JOB_STATE_CANCELLED; /* while it waited */
+        row.reason = PX_REASON_CANCELLED;
+        row.exit_code = -1;
+        rig_store(1, &row, NULL);
+        EXPECT_BYTES(shown(user, 1).text, px_slice_text("cancelled"));
+}
+
+TEST(an_empty_result_is_a_result)
+{
+        struct px_job_row row = rig_job_row(1, RIG_USER, PX_JOB_STATE_OK, 0);
+        struct rig_message *message;
+        struct rig_peer *user;
+
+        rig_start();
+        user = rig_connect(RIG_USER);
+        row.flags = JOB_HAS_RESULT;
+        rig_store(1, &row, NULL);
+        EXPECT(shown(user, 1).has_result);
+        show(user, 1);
+        message = rig_expect(user, PX_M_JOB);
+        EXPECT(message->header.flags & PX_WIRE_FLAG_PAYLOAD);
+        EXPECT_INT(message->payload.length, 0);
 }
 
 TEST(a_job_of_another_is_shown_as_absent)
