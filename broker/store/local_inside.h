@@ -68,6 +68,7 @@ struct local_log {
         struct batch_group *apply_next; /* first group not applied in full */
         bool writing;                   /* write_next is closed: the journal thread has it */
         bool journal_waits;
+        bool journal_trims; /* the journal thread is to remove passed segments now */
         bool store_idles; /* it waits for a flush, not for a time */
         bool journal_stop;
         bool store_stop;

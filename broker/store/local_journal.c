@@ -5,24 +5,30 @@
 
 #include "local_inside.h"
 
-/* Wait for an open group and close it. NULL: stop, or a fault elsewhere. */
-static struct batch_group *journal_take(struct local_log *local)
-{
-        struct batch_group *group = NULL;
+/* What there is to do next. */
+struct journal_task {
+        bool trim;                 /* the disk is scarce: passed segments go now, not at the next segment */
+        struct batch_group *group; /* closed by taking it; or NULL */
+};
 
+/* Wait for something to do. False: stop, or a fault elsewhere. */
+static bool journal_take(struct local_log *local, struct journal_task *ret_task)
+{
         pthread_mutex_lock(&local->mutex);
-        while (local->write_next == NULL && !local->journal_stop &&
+        while (local->write_next == NULL && !local->journal_trims && !local->journal_stop &&
                atomic_load(&local->fault) == 0) {
                 local->journal_waits = true;
                 pthread_cond_wait(&local->journal_wake, &local->mutex);
                 local->journal_waits = false;
         }
+        *ret_task = (struct journal_task){.trim = local->journal_trims};
+        local->journal_trims = false;
         if (atomic_load(&local->fault) == 0 && local->write_next != NULL) {
-                group = local->write_next;
+                ret_task->group = local->write_next;
                 local->writing = true;
         }
         pthread_mutex_unlock(&local->mutex);
-        return group;
+        return ret_task->trim || ret_task->group != NULL;
 }
 
 static int journal_put(struct local_log *local, struct batch_group *group)
@@ -57,19 +63,31 @@ static void journal_done(struct local_log *local, struct batch_group *group)
         local_signal(local);
 }
 
+static int journal_do(struct local_log *local, const struct journal_task *task)
+{
+        int result = 0;
+
+        if (task->trim)
+                result = journal_trim(&local->journal, atomic_load(&local->passed));
+        if (result == 0 && task->group != NULL)
+                result = journal_put(local, task->group);
+        return result;
+}
+
 void *local_journal_run(void *local_log)
 {
         struct local_log *local = local_log;
-        struct batch_group *group;
+        struct journal_task task;
 
-        while ((group = journal_take(local)) != NULL) {
-                int result = journal_put(local, group);
+        while (journal_take(local, &task)) {
+                int result = journal_do(local, &task);
 
                 if (result < 0) {
                         local_fail(local, result);
                         break;
                 }
-                journal_done(local, group);
+                if (task.group != NULL)
+                        journal_done(local, task.group);
         }
         return NULL;
 }

@@ -236,6 +236,15 @@ static int store_apply(struct local_log *local)
 
 /* ---- the thread --------------------------------------------------------------------------------------------- */
 
+/* On a scarce disk passed segments are space that submits wait for; no later batch may come to free them. */
+static void ask_for_trim(struct local_log *local)
+{
+        pthread_mutex_lock(&local->mutex);
+        local->journal_trims = true;
+        pthread_cond_signal(&local->journal_wake);
+        pthread_mutex_unlock(&local->mutex);
+}
+
 /* Flush the feed and say how far journal segments are no longer needed. */
 static int store_pass(struct local_log *local)
 {
@@ -248,6 +257,8 @@ static int store_pass(struct local_log *local)
         local->store.fed = feed_last(&local->feed);
         local->bytes_not_passed = 0;
         atomic_store(&local->passed, applied);
+        if (!space_has_ballast(&local->space))
+                ask_for_trim(local);
         return 0;
 }
 

@@ -19,7 +19,7 @@
 #define DISK "size=48m"
 #define ROWS_OF_BATCH 50
 #define ROW_BYTES 1000
-#define ROOM_DEADLINE_POLLS 900 /* a busy machine with sanitizers takes its time */
+#define ROOM_DEADLINE_POLLS 400 /* four passes of the store thread */
 
 struct full {
         struct px_log *log;
