@@ -18,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <zmq.h>
 
+#include "notify.h"
 #include "px_schema.h"
 
 #define SELF_TEST_MS 5000
@@ -353,6 +354,7 @@ static void tell_ready(const struct shell *shell, int64_t begun_ms)
                          shell->start.epoch, shell->index, core_jobs_count(shell->core),
                          clock_steady_ms() - begun_ms);
 
+        notify_manager("READY=1\nSTATUS=serves\n");
         if (shell->options->ready_fd < 0)
                 return;
         if (write((int)shell->options->ready_fd, line, (size_t)length) != length)
@@ -436,6 +438,7 @@ int shell_run(const struct broker_options *options)
         if (status == BROKER_EXIT_OK) {
                 tell_ready(shell, begun_ms);
                 status = loop_run(shell);
+                notify_manager("STOPPING=1\n");
                 if (status == BROKER_EXIT_OK)
                         status = loop_flush(shell);
         }

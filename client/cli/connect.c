@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* A secret that others may read is none. */
-static int check_token_file(const struct cli *cli, int fd, const char *path)
+static int check_token_file(const struct cli *cli, int fd, const char *path, uid_t owner)
 {
         struct stat status;
 
@@ -18,7 +18,7 @@ static int check_token_file(const struct cli *cli, int fd, const char *path)
                 return cli_fail(cli, CLI_USAGE, "%s: %s", path, strerror(errno));
         if (!S_ISREG(status.st_mode))
                 return cli_fail(cli, CLI_USAGE, "%s is not a regular file", path);
-        if (status.st_uid != geteuid())
+        if (status.st_uid != owner)
                 return cli_fail(cli, CLI_USAGE, "%s belongs to another account", path);
         if ((status.st_mode & 077) != 0)
                 return cli_fail(cli, CLI_USAGE, "%s can be read by others; chmod 600 %s", path, path);
@@ -27,6 +27,11 @@ static int check_token_file(const struct cli *cli, int fd, const char *path)
 
 int connect_read_token(const struct cli *cli, const char *path, char *ret_token, size_t room)
 {
+        return connect_read_token_of(cli, path, geteuid(), ret_token, room);
+}
+
+int connect_read_token_of(const struct cli *cli, const char *path, uid_t owner, char *ret_token, size_t room)
+{
         int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         ssize_t length;
         int code;
@@ -34,7 +39,7 @@ int connect_read_token(const struct cli *cli, const char *path, char *ret_token,
         if (fd < 0)
                 return cli_fail(cli, CLI_USAGE, "%s: %s", path,
                                 errno == ELOOP ? "is a symbolic link" : strerror(errno));
-        code = check_token_file(cli, fd, path);
+        code = check_token_file(cli, fd, path, owner);
         length = code == 0 ? read(fd, ret_token, room - 1) : 0;
         close(fd);
         if (code != 0)

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* join.c - `plexus join`: exchange an enrolment token for a key of our own, then run the node, or keep
- * the context when the token is for a person. Layer: L4 (client/cli). */
+ * the context when the token is for a person. Layer: L4 (client/cli).
+ * For root, where systemd runs, the node is a service; otherwise a supervisor of ours in the background
+ * keeps it running. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "starter.h"
+#include "background.h"
 #include "mesh.h"
+#include "service.h"
+#include "starter.h"
+#include "unit.h"
 #include "verbs.h"
 
 #define TOKEN_ROOM 256
@@ -22,6 +29,7 @@ struct join {
         char url[512];
         char token_path[MESH_PATH_MAX + 16];
         char token[TOKEN_ROOM];
+        char program[MESH_PATH_MAX];
 };
 
 /* TOKEN@HOST[:PORT] */
@@ -58,7 +66,8 @@ static int take_options(const struct cli *cli, struct join *join)
                 snprintf(join->dir, sizeof join->dir, "%.*s/node", (int)(strrchr(up, '/') - up), up);
         else
                 return cli_fail(cli, CLI_USAGE, "no HOME is set; use --dir");
-        snprintf(join->token_path, sizeof join->token_path, "%s/node.token", join->dir);
+        if (!program_find("plexus-node", join->program, sizeof join->program))
+                return cli_fail(cli, CLI_FAULT, "plexus-node is not installed beside plexus");
         return 0;
 }
 
@@ -84,12 +93,9 @@ static int enrol(const struct cli *cli, struct join *join)
 static int write_token(const struct cli *cli, const struct join *join)
 {
         char temporary[MESH_PATH_MAX + 24];
-        int result = make_dirs(join->dir);
         FILE *file = NULL;
         int fd;
 
-        if (result != 0)
-                return cli_fail(cli, CLI_FAULT, "%s: %s", join->dir, strerror(-result));
         snprintf(temporary, sizeof temporary, "%s.new", join->token_path);
         fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd >= 0)
@@ -103,69 +109,137 @@ static int write_token(const struct cli *cli, const struct join *join)
         return 0;
 }
 
-/* Words of plexus-node; --ready-fd last, so that a node in the foreground goes without. */
-static size_t node_words(const struct cli *cli, const struct join *join, const char *program,
-                         const char *ret_words[16])
-{
-        size_t count = 0;
+/* ---- the node -------------------------------------------------------------------------------------------------- */
 
-        ret_words[count++] = program;
-        ret_words[count++] = "--dir";
-        ret_words[count++] = join->dir;
-        ret_words[count++] = "--name";
-        ret_words[count++] = join->name;
-        ret_words[count++] = "--url";
-        ret_words[count++] = join->url;
-        ret_words[count++] = "--token-file";
-        ret_words[count++] = join->token_path;
-        if (cli_has(cli, "cpus")) {
-                ret_words[count++] = "--cpus";
-                ret_words[count++] = cli_value(cli, "cpus");
-        }
-        ret_words[count] = NULL;
-        return count;
+static void make_mesh(const struct cli *cli, const struct join *join, struct mesh *mesh)
+{
+        mesh->kind = MESH_NODE;
+        mesh->nodes_count = 1;
+        snprintf(mesh->home, sizeof mesh->home, "%s", join->dir);
+        snprintf(mesh->url, sizeof mesh->url, "%s", join->url);
+        snprintf(mesh->node, sizeof mesh->node, "%s", join->name);
+        snprintf(mesh->cpus, sizeof mesh->cpus, "%.15s", cli_has(cli, "cpus") ? cli_value(cli, "cpus") : "");
+        mesh_name_processes(mesh);
 }
 
-static int start_node(const struct cli *cli, const struct join *join)
+static int run_in_foreground(const struct cli *cli, const struct join *join)
 {
-        char program[MESH_PATH_MAX];
-        char log_path[MESH_PATH_MAX + 16];
-        char line[256];
-        const char *words[16];
-        size_t count;
-        pid_t pid;
-        int ready_fd;
-        int log_fd;
-        int result;
+        struct mesh mesh = {.kind = MESH_NODE};
+        struct mesh_words words;
 
-        if (!program_find("plexus-node", program, sizeof program))
-                return cli_fail(cli, CLI_FAULT, "plexus-node is not installed beside plexus");
-        count = node_words(cli, join, program, words);
-        if (cli_has(cli, "foreground")) {
-                execv(program, (char *const *)(uintptr_t)words);
-                return cli_fail(cli, CLI_FAULT, "%s: %s", program, strerror(errno));
+        make_mesh(cli, join, &mesh);
+        mesh_words_make(&mesh, 1, join->program, false, &words);
+        execv(join->program, (char *const *)(uintptr_t)words.list);
+        return cli_fail(cli, CLI_FAULT, "%s: %s", join->program, strerror(errno));
+}
+
+static void print_unit(FILE *out, const void *unit)
+{
+        unit_print_node(out, unit);
+}
+
+/* The service runs; does it reach the broker? */
+static int await_service(const struct cli *cli)
+{
+        const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+        char status[256] = "";
+
+        for (int i = 0; i < JOIN_MS / 100; i++) {
+                service_status("plexus-node", status, sizeof status);
+                if (strncmp(status, "serves", 6) == 0)
+                        return 0;
+                (void)nanosleep(&pause, NULL);
         }
-        words[count++] = "--ready-fd";
-        words[count++] = LAUNCH_READY_FD;
-        words[count] = NULL;
-        snprintf(log_path, sizeof log_path, "%s/node.log", join->dir);
-        log_fd = open_log(log_path);
-        if (log_fd < 0)
-                return cli_fail(cli, CLI_FAULT, "%s: %s", log_path, strerror(-log_fd));
-        result = launch(program, words, log_fd, &pid, &ready_fd);
-        close(log_fd);
+        return cli_fail(cli, CLI_UNREACHABLE, "the service runs but did not reach the broker in %d s (%s); it goes "
+                                              "on trying; see journalctl -u plexus-node",
+                        JOIN_MS / 1000, status);
+}
+
+static int start_service(const struct cli *cli, const struct join *join)
+{
+        struct unit_node unit = {.program = join->program, .dir = join->dir, .name = join->name,
+                                 .url = join->url, .cpus = cli_value(cli, "cpus")};
+        int code;
+
+        if (cli_has(cli, "print-unit")) {
+                print_unit(stdout, &unit);
+                return 0;
+        }
+        code = service_install(cli, "plexus-node", print_unit, &unit);
+        if (code == 0)
+                code = await_service(cli);
+        if (code == 0)
+                printf("%s: joined %s; a service, state in %s, log: journalctl -u plexus-node\n", join->name,
+                       join->url + strlen("plexus://"), join->dir);
+        return code;
+}
+
+static int start_supervised(struct cli *cli, const struct join *join, const char *why)
+{
+        struct mesh mesh;
+        char up[MESH_PATH_MAX + 4];
+        int lock_fd;
+        int result;
+        int code;
+
+        if ((size_t)snprintf(up, sizeof up, "%s/up", join->dir) >= MESH_PATH_MAX)
+                return cli_fail(cli, CLI_USAGE, "%s: the path is too long", join->dir);
+        result = make_dirs(up);
         if (result != 0)
-                return cli_fail(cli, CLI_FAULT, "%s: %s", program, strerror(-result));
-        if (!launch_ready(ready_fd, line, sizeof line)) {
-                kill(pid, SIGTERM);
-                return cli_fail(cli, CLI_FAULT, "the node did not reach the broker; see %s, or ask "
-                                                "plexus doctor",
-                                log_path);
-        }
-        printf("%s: joined %s; state in %s, log %s\n", join->name, join->url + strlen("plexus://"), join->dir,
-               log_path);
+                return cli_fail(cli, CLI_FAULT, "%s: %s", up, strerror(-result));
+        lock_fd = background_lock(up);
+        if (lock_fd < 0)
+                return cli_fail(cli, CLI_CONFLICT, "another `plexus join` is at work in %s; try again", join->dir);
+        (void)mesh_load(up, &mesh);
+        make_mesh(cli, join, &mesh);
+        code = background_start(cli, &mesh, lock_fd);
+        if (code != 0)
+                return code;
+        printf("%s: joined %s; supervised in the background, not started at boot (%s)\n"
+               "state in %s, log %s/up.log; stop it with: plexus down --dir %s\n",
+               join->name, join->url + strlen("plexus://"), why, join->dir, up, join->dir);
         return CLI_DONE;
 }
+
+/* Is a node kept running there? Asked before a key is made. */
+static int check_free(const struct cli *cli, const struct join *join)
+{
+        struct mesh mesh;
+
+        if (mesh_load_any(join->dir, &mesh) != 0 ||
+            !mesh_process_alive(mesh.supervisor, mesh.supervisor_start))
+                return 0;
+        return cli_fail(cli, CLI_CONFLICT, "a node runs in %s already; plexus down --dir %s stops it", join->dir,
+                        join->dir);
+}
+
+static int make_folder(const struct cli *cli, struct join *join)
+{
+        char absolute[PATH_MAX];
+        int result = make_dirs(join->dir);
+
+        if (result != 0)
+                return cli_fail(cli, CLI_FAULT, "%s: %s", join->dir, strerror(-result));
+        /* What runs in the background has no directory of its own to be relative to. */
+        if (realpath(join->dir, absolute) != NULL && strlen(absolute) < sizeof join->dir)
+                snprintf(join->dir, sizeof join->dir, "%s", absolute);
+        snprintf(join->token_path, sizeof join->token_path, "%s/node.token", join->dir);
+        return write_token(cli, join);
+}
+
+static int start_node(struct cli *cli, struct join *join)
+{
+        const char *why;
+        int code = make_folder(cli, join);
+
+        if (code != 0)
+                return code;
+        if (cli_has(cli, "foreground"))
+                return run_in_foreground(cli, join);
+        return service_possible(cli, &why) ? start_service(cli, join) : start_supervised(cli, join, why);
+}
+
+/* ---- a person ---------------------------------------------------------------------------------------------------- */
 
 /* A token for a person: this machine's user may use the mesh now. */
 static int keep_context(const struct cli *cli, const struct join *join)
@@ -191,15 +265,14 @@ int verb_join(struct cli *cli)
         code = take_address(cli, &join);
         if (code == 0)
                 code = take_options(cli, &join);
+        if (code == 0 && cli_has(cli, "print-unit"))
+                return start_service(cli, &join);
+        if (code == 0)
+                code = check_free(cli, &join);
         if (code == 0)
                 code = enrol(cli, &join);
-        if (code == 0 && join.token[2] != 'n')
-                code = keep_context(cli, &join);
-        else if (code == 0) {
-                code = write_token(cli, &join);
-                if (code == 0)
-                        code = start_node(cli, &join);
-        }
+        if (code == 0)
+                code = join.token[2] == 'n' ? start_node(cli, &join) : keep_context(cli, &join);
         explicit_bzero(join.token, sizeof join.token);
         return code;
 }

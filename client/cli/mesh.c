@@ -37,15 +37,16 @@ static uint64_t hash_of(const char *text)
 int mesh_choose_run(struct mesh *mesh)
 {
         const char *runtime = getenv("XDG_RUNTIME_DIR");
+        const char *base = mesh->home[0] != '\0' ? mesh->home : mesh->dir;
         struct stat status;
 
-        if (strlen(mesh->dir) + sizeof "/run/events" < SOCKET_PATH_MAX) {
-                snprintf(mesh->run, sizeof mesh->run, "%.80s/run", mesh->dir);
+        if (strlen(base) + sizeof "/run/events" < SOCKET_PATH_MAX) {
+                snprintf(mesh->run, sizeof mesh->run, "%.80s/run", base);
         } else {
                 if (runtime == NULL || *runtime != '/' || strlen(runtime) > 50)
                         runtime = "/tmp";
                 snprintf(mesh->run, sizeof mesh->run, "%s/plexus-%u-%08" PRIx32, runtime,
-                         (unsigned)geteuid(), (uint32_t)hash_of(mesh->dir));
+                         (unsigned)geteuid(), (uint32_t)hash_of(base));
         }
         if (mkdir(mesh->run, 0700) != 0 && errno != EEXIST)
                 return -errno;
@@ -125,13 +126,29 @@ static void take_note(struct mesh *mesh, const char *line)
                 snprintf(process->note, sizeof process->note, "%s", line + length);
 }
 
+size_t mesh_first(const struct mesh *mesh)
+{
+        return mesh->kind == MESH_NODE ? 1 : 0;
+}
+
 void mesh_name_processes(struct mesh *mesh)
 {
         snprintf(mesh->processes[0].name, sizeof mesh->processes[0].name, "broker");
         for (size_t i = 1; i <= mesh->nodes_count; i++)
                 snprintf(mesh->processes[i].name, sizeof mesh->processes[i].name, "node%zu", i);
+        if (mesh->kind == MESH_NODE)
+                snprintf(mesh->processes[1].name, sizeof mesh->processes[1].name, "node");
         for (size_t i = 0; i <= MESH_NODES_MAX; i++)
                 mesh->processes[i].pid_fd = -1;
+}
+
+static const char *const kind_names[] = {"up", "init", "join"};
+
+static void take_kind(struct mesh *mesh, const char *name)
+{
+        for (size_t i = 0; i < sizeof kind_names / sizeof kind_names[0]; i++)
+                if (strcmp(name, kind_names[i]) == 0)
+                        mesh->kind = (enum mesh_kind)i;
 }
 
 static void take_line(struct mesh *mesh, const char *line)
@@ -141,7 +158,15 @@ static void take_line(struct mesh *mesh, const char *line)
         int pid;
         size_t count;
 
-        if (sscanf(line, "nodes %zu", &count) == 1 && count <= MESH_NODES_MAX) {
+        if (strncmp(line, "kind ", 5) == 0) {
+                take_kind(mesh, line + 5);
+        } else if (strncmp(line, "home ", 5) == 0) {
+                snprintf(mesh->home, sizeof mesh->home, "%.511s", line + 5);
+        } else if (strncmp(line, "url ", 4) == 0) {
+                snprintf(mesh->url, sizeof mesh->url, "%.511s", line + 4);
+        } else if (strncmp(line, "node ", 5) == 0) {
+                snprintf(mesh->node, sizeof mesh->node, "%.64s", line + 5);
+        } else if (sscanf(line, "nodes %zu", &count) == 1 && count <= MESH_NODES_MAX) {
                 mesh->nodes_count = count;
                 mesh_name_processes(mesh);
         } else if (sscanf(line, "process %31s %d %llu", name, &pid, &start) == 3) {
@@ -186,6 +211,16 @@ int mesh_load(const char *dir, struct mesh *ret_mesh)
         }
         fclose(file);
         return 0;
+}
+
+int mesh_load_any(const char *dir, struct mesh *ret_mesh)
+{
+        char up[MESH_PATH_MAX + 8];
+        int result = mesh_load(dir, ret_mesh);
+
+        if (result == 0 || (size_t)snprintf(up, sizeof up, "%s/up", dir) >= MESH_PATH_MAX)
+                return result;
+        return mesh_load(up, ret_mesh);
 }
 
 void mesh_dir_of_run(const char *run, char *ret_dir, size_t room)
@@ -236,8 +271,12 @@ int mesh_save(const struct mesh *mesh)
 
         if (file == NULL)
                 return -errno;
-        fprintf(file, "nodes %zu\nrun %s\ncontext %s\ntemp %d\ncpus %s\n", mesh->nodes_count, mesh->run,
-                mesh->context, mesh->temp, mesh->cpus);
+        fprintf(file, "kind %s\nnodes %zu\nrun %s\ncontext %s\ntemp %d\ncpus %s\n", kind_names[mesh->kind],
+                mesh->nodes_count, mesh->run, mesh->context, mesh->temp, mesh->cpus);
+        if (mesh->home[0] != '\0')
+                fprintf(file, "home %s\n", mesh->home);
+        if (mesh->kind == MESH_NODE)
+                fprintf(file, "url %s\nnode %s\n", mesh->url, mesh->node);
         if (mesh->previous[0] != '\0')
                 fprintf(file, "previous %s\n", mesh->previous);
         if (mesh->listen[0] != '\0')
@@ -246,7 +285,7 @@ int mesh_save(const struct mesh *mesh)
         if (mesh->lease_ms[0] != '\0')
                 fprintf(file, "lease %s\n", mesh->lease_ms);
         fprintf(file, "process supervisor %d %" PRIu64 "\n", (int)mesh->supervisor, mesh->supervisor_start);
-        for (size_t i = 0; i <= mesh->nodes_count; i++)
+        for (size_t i = mesh_first(mesh); i <= mesh->nodes_count; i++)
                 if (mesh->processes[i].note[0] != '\0')
                         fprintf(file, "note %s %s\n", mesh->processes[i].name, mesh->processes[i].note);
                 else if (mesh->processes[i].pid > 0)
@@ -254,5 +293,5 @@ int mesh_save(const struct mesh *mesh)
                                 (int)mesh->processes[i].pid, mesh->processes[i].start);
         if (fclose(file) != 0 || rename(temporary, path) != 0)
                 return -errno;
-        return save_back_link(mesh);
+        return mesh->run[0] == '\0' ? 0 : save_back_link(mesh);
 }

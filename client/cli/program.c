@@ -2,6 +2,7 @@
 /* program.c - find the other programs of Plexus, and run them in place (`plexus broker`, `plexus node`).
  * Layer: L4 (client/cli). */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,17 @@ static bool own_dir(char *ret_dir, size_t room)
         return true;
 }
 
+/* Without "..": units and process lists show it. */
+static bool normalise(char *path, size_t room)
+{
+        char whole[PATH_MAX];
+
+        if (realpath(path, whole) == NULL || strlen(whole) >= room)
+                return false;
+        memcpy(path, whole, strlen(whole) + 1);
+        return true;
+}
+
 bool program_find(const char *name, char *ret_path, size_t room)
 {
         /* Beside ourselves, then as installed (bin/ and libexec/plexus/), then as built (client/cli). */
@@ -45,7 +57,7 @@ bool program_find(const char *name, char *ret_path, size_t room)
                 snprintf(ret_path, room, places[i], dir, name);
 #pragma GCC diagnostic pop
                 if (access(ret_path, X_OK) == 0)
-                        return true;
+                        return normalise(ret_path, room);
         }
         return false;
 }

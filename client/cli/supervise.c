@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* supervise.c - keep the processes of a private mesh running. Layer: L4 (client/cli).
+/* supervise.c - keep processes of ours running: those of `up`, the broker of `init`, the node of `join`. Layer: L4 (client/cli).
  * Processes are watched through pid descriptors, so those that an earlier supervisor started are adopted
  * as they are; none of them dies because the supervisor did. */
 #include <errno.h>
@@ -40,87 +40,22 @@ static void say(int fd, const char *text)
 
 /* ---- starting ----------------------------------------------------------------------------------------------- */
 
-static unsigned long long heartbeat_for(const struct mesh *mesh)
-{
-        unsigned long long fifth = strtoull(mesh->lease_ms, NULL, 10) / 5;
-
-        return fifth < 2000 ? fifth : 2000;
-}
-
-static size_t listen_arguments(const struct mesh *mesh, size_t count, const char *ret_words[24])
-{
-        static const char *const names[] = {"--port-cmd", "--port-node", "--port-data", "--port-events"};
-        static char numbers[4][16]; /* the supervisor has one thread */
-
-        ret_words[count++] = "--listen";
-        ret_words[count++] = mesh->listen;
-        for (size_t i = 0; i < 4; i++) {
-                snprintf(numbers[i], sizeof numbers[i], "%u", mesh->ports[i]);
-                ret_words[count++] = names[i];
-                ret_words[count++] = numbers[i];
-        }
-        return count;
-}
-
-/* The words of the command line of a process. */
-static void arguments_of(const struct mesh *mesh, size_t index, const char *program, bool ready,
-                         char room[4][MESH_PATH_MAX + 64], const char *ret_words[24])
-{
-        const char *name = mesh->processes[index].name;
-        size_t count = 0;
-
-        ret_words[count++] = program;
-        ret_words[count++] = "--dir";
-        if (index == 0) {
-                snprintf(room[0], sizeof room[0], "%s/broker", mesh->dir);
-                ret_words[count++] = room[0];
-                ret_words[count++] = "--run";
-                ret_words[count++] = mesh->run;
-                if (mesh->listen[0] != '\0')
-                        count = listen_arguments(mesh, count, ret_words);
-                if (mesh->lease_ms[0] != '\0') {
-                        ret_words[count++] = "--lease-ms";
-                        ret_words[count++] = mesh->lease_ms;
-                        ret_words[count++] = "--heartbeat-ms";
-                        /* Peers speak several times in a lease. */
-                        snprintf(room[1], sizeof room[1], "%llu", heartbeat_for(mesh));
-                        ret_words[count++] = room[1];
-                }
-        } else {
-                snprintf(room[0], sizeof room[0], "%s/%s", mesh->dir, name);
-                snprintf(room[1], sizeof room[1], "local:%s", mesh->run);
-                ret_words[count++] = room[0];
-                ret_words[count++] = "--name";
-                ret_words[count++] = name;
-                ret_words[count++] = "--url";
-                ret_words[count++] = room[1];
-                ret_words[count++] = "--accounts";
-                ret_words[count++] = "self";
-                ret_words[count++] = "--cpus";
-                ret_words[count++] = mesh->cpus;
-        }
-        if (ready) {
-                ret_words[count++] = "--ready-fd";
-                ret_words[count++] = LAUNCH_READY_FD;
-        }
-        ret_words[count] = NULL;
-}
-
 /* With ret_ready_fd NULL nobody waits until it is ready. */
 static int spawn(struct mesh *mesh, size_t index, int log_fd, int *ret_ready_fd)
 {
         struct mesh_process *process = &mesh->processes[index];
-        char room[4][MESH_PATH_MAX + 64];
+        struct mesh_words words;
         char program[MESH_PATH_MAX];
-        const char *words[24];
+        char dir[MESH_PATH_MAX + 64];
         int result;
 
         process->pid = 0;
         if (!program_find(index == 0 ? "plexus-broker" : "plexus-node", program, sizeof program))
                 return -ENOENT;
-        arguments_of(mesh, index, program, ret_ready_fd != NULL, room, words);
-        result = make_dirs(room[0]);
-        return result != 0 ? result : launch(program, words, log_fd, &process->pid, ret_ready_fd);
+        mesh_words_make(mesh, index, program, ret_ready_fd != NULL, &words);
+        mesh_process_dir(mesh, index, dir, sizeof dir);
+        result = make_dirs(dir);
+        return result != 0 ? result : launch(program, words.list, log_fd, &process->pid, ret_ready_fd);
 }
 
 static void watch(struct mesh_process *process)
@@ -200,11 +135,11 @@ static void revive(struct mesh *mesh, size_t index, int log_fd)
         if (!restart_allowed(process)) {
                 snprintf(process->note, sizeof process->note, "%s, %d times within a minute: it stays down",
                          how, RESTARTS_MAX + 1);
-                dprintf(log_fd, "plexus up: %s %s; `plexus down` and `plexus up` try anew\n", process->name,
-                        process->note);
+                dprintf(log_fd, "plexus: %s %s; `plexus down`, then starting it again, tries anew\n",
+                        process->name, process->note);
                 return;
         }
-        dprintf(log_fd, "plexus up: %s %s; starting it again\n", process->name, how);
+        dprintf(log_fd, "plexus: %s %s; starting it again\n", process->name, how);
         result = spawn(mesh, index, log_fd, NULL);
         if (result == 0) {
                 watch(process);
@@ -212,7 +147,7 @@ static void revive(struct mesh *mesh, size_t index, int log_fd)
         }
         snprintf(process->note, sizeof process->note, "%s, and does not start again: %s", how,
                  strerror(-result));
-        dprintf(log_fd, "plexus up: %s %s\n", process->name, process->note);
+        dprintf(log_fd, "plexus: %s %s\n", process->name, process->note);
 }
 
 /* TERM, then wait; KILL what does not leave. */
@@ -235,23 +170,74 @@ static void stop(struct mesh_process *process)
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
+/* The last line that was written to up.log behind `from`; "" when there is none. */
+static void last_words(const struct mesh *mesh, off_t from, char *ret_line, size_t room)
+{
+        char path[MESH_PATH_MAX + 8];
+        char text[4096];
+        ssize_t got = 0;
+        char *line;
+        off_t end;
+        int fd;
+
+        ret_line[0] = '\0';
+        snprintf(path, sizeof path, "%s/up.log", mesh->dir);
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        end = fd < 0 ? from : lseek(fd, 0, SEEK_END);
+        if (end > from) {
+                off_t begin = end - from < (off_t)sizeof text ? from : end - (off_t)sizeof text + 1;
+
+                got = pread(fd, text, sizeof text - 1, begin);
+        }
+        if (fd >= 0)
+                close(fd);
+        while (got > 0 && text[got - 1] == '\n')
+                got--;
+        if (got <= 0)
+                return;
+        text[got] = '\0';
+        line = strrchr(text, '\n');
+        snprintf(ret_line, room, "%.500s", line != NULL ? line + 1 : text);
+}
+
+static off_t log_end(const struct mesh *mesh)
+{
+        char path[MESH_PATH_MAX + 8];
+        struct stat about;
+
+        snprintf(path, sizeof path, "%s/up.log", mesh->dir);
+        return stat(path, &about) == 0 ? about.st_size : 0;
+}
+
+/* Tell who waits why a process did not start: in its own words where it had some. */
+static void say_failed(const struct mesh *mesh, size_t index, int result, off_t from, int ready_fd)
+{
+        char words[512];
+        char text[MESH_PATH_MAX + 700];
+
+        last_words(mesh, from, words, sizeof words);
+        if (words[0] == '\0')
+                snprintf(words, sizeof words, "%s", result == -ETIMEDOUT ? "it ended or was not ready in time"
+                                                                         : strerror(-result));
+        snprintf(text, sizeof text, "FAILED %s did not start: %s; see %s/up.log\n",
+                 mesh->processes[index].name, words, mesh->dir);
+        say(ready_fd, text);
+}
+
 static int start_all(struct mesh *mesh, int ready_fd, int log_fd)
 {
-        char text[MESH_PATH_MAX + 128];
 
         for (size_t i = mesh->nodes_count + 1; i <= MESH_NODES_MAX; i++)
                 if (adopt(&mesh->processes[i]))
                         stop(&mesh->processes[i]); /* fewer nodes than last time */
-        for (size_t i = 0; i <= mesh->nodes_count; i++) {
+        for (size_t i = mesh_first(mesh); i <= mesh->nodes_count; i++) {
                 struct mesh_process *process = &mesh->processes[i];
+                off_t from = log_end(mesh);
                 int result = adopt(process) ? 0 : start(mesh, i, log_fd);
 
                 process->note[0] = '\0';
                 if (result != 0) {
-                        snprintf(text, sizeof text, "FAILED %s did not start: %s; see %s/up.log\n",
-                                 process->name, result == -ETIMEDOUT ? "it ended or was not ready in time"
-                                                                      : strerror(-result), mesh->dir);
-                        say(ready_fd, text);
+                        say_failed(mesh, i, result, from, ready_fd);
                         return result;
                 }
         }
@@ -308,7 +294,7 @@ int mesh_supervise(struct mesh *mesh, int ready_fd, int log_fd)
                 code = CLI_FAULT;
         }
         /* Nodes first: their last words still find a broker. */
-        for (size_t i = mesh->nodes_count + 1; i-- > 0;)
+        for (size_t i = mesh->nodes_count + 1; i-- > mesh_first(mesh);)
                 stop(&mesh->processes[i]);
         mesh->supervisor = 0;
         mesh->supervisor_start = 0;

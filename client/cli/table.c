@@ -138,6 +138,8 @@ static const struct cli_option join_options[] = {
         {0, "dir", "DIR", "state of this node", false},
         {0, "cpus", "N", "offer so many; all", false},
         {0, "foreground", NULL, "stay, and end the node with Ctrl-C", false},
+        {0, "no-service", NULL, "in the background, not as a service of systemd", false},
+        {0, "print-unit", NULL, "print the unit of the service and do nothing", false},
         END_OF_OPTIONS,
 };
 
@@ -162,8 +164,10 @@ static const struct cli_option down_options[] = {
 static const struct cli_option init_options[] = {
         {0, "dir", "DIR", "broker's state; /var/lib/plexus for root", false},
         {0, "listen", "HOST", "address nodes and users reach; all", false},
-        {0, "port", "N", "port for commands, the others free; 7539 to 7542 by default", false},
+        {0, "port", "N", "for commands; N+1 nodes, N+2 data, N+3 events; 0 = free ones; 7539", false},
         {0, "name", "NAME", "of the context; the host's", false},
+        {0, "no-service", NULL, "in the background, not as a service of systemd", false},
+        {0, "print-unit", NULL, "print the unit of the service and do nothing", false},
         END_OF_OPTIONS,
 };
 
@@ -226,8 +230,15 @@ const struct cli_command cli_commands[] = {
         {"up", "[options]", "start a private mesh on this machine, or adopt the one that runs", NULL,
          {up_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_up},
         {"down", "[options]", "stop the private mesh", NULL, {down_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_down},
-        {"init", "[options]", "set up a broker for other machines", NULL, {init_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_init},
-        {"join", "[options] TOKEN@HOST[:PORT]", "make this machine a node of a mesh", NULL,
+        {"init", "[options]", "set up a broker for other machines",
+         "For root, where systemd runs, the broker becomes the service plexus-broker under the account plexus: it "
+         "is restarted when it dies and started at boot. Otherwise a supervisor in the background restarts it; "
+         "`plexus down --dir DIR` stops both. You become its administrator, and the line that other machines "
+         "join with is printed.", {init_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_init},
+        {"join", "[options] TOKEN@HOST[:PORT]", "make this machine a node of a mesh",
+         "For root, where systemd runs, the node becomes the service plexus-node, which runs each job as its "
+         "user's account. Otherwise a supervisor in the background restarts it, and `plexus down --dir DIR` stops "
+         "both; jobs that run then go on. A token for a person makes a context instead.",
          {join_options}, 1, 1, CLI_WORDS_NONE, MESH, verb_join},
         {"doctor", "[options]", "find out which hop fails", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_doctor},
         {"context ls", "", "list the meshes you know", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_context_ls},

@@ -15,13 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "starter.h"
+#include "background.h"
 #include "mesh.h"
 #include "output.h"
 #include "remove_tree.h"
+#include "starter.h"
 #include "verbs.h"
 
 #define DOWN_MS 30000
+#define DOWN_ASK_MS 10000
 
 static int64_t now_ms(void)
 {
@@ -166,80 +168,11 @@ static int say_up(struct cli *cli, const struct mesh *mesh, const char *how, int
         return CLI_DONE;
 }
 
-/* Lock DIR/lock for the supervisor's life. -1 = another one holds it. */
-static int lock_dir(const char *dir)
-{
-        char path[MESH_PATH_MAX + 8];
-        int fd;
-
-        snprintf(path, sizeof path, "%s/lock", dir);
-        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
-                close(fd);
-                return -1;
-        }
-        return fd;
-}
-
-/* The supervisor as a daemon: session of its own, nothing of the terminal. */
-static void become_daemon(struct mesh *mesh, int ready_fd)
-{
-        char path[MESH_PATH_MAX + 8];
-        int log_fd;
-        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-        snprintf(path, sizeof path, "%s/up.log", mesh->dir);
-        log_fd = open_log(path);
-        setsid();
-        dup2(null_fd, STDIN_FILENO);
-        dup2(log_fd, STDOUT_FILENO);
-        dup2(log_fd, STDERR_FILENO);
-        _exit(chdir("/") == 0 ? mesh_supervise(mesh, ready_fd, log_fd) : CLI_FAULT);
-}
-
-/* Read what the supervisor says of its start. */
-static int await_ready(const struct cli *cli, int fd)
-{
-        char line[MESH_PATH_MAX + 256];
-        size_t length = 0;
-        ssize_t got;
-
-        while (length + 1 < sizeof line && (got = read(fd, line + length, sizeof line - 1 - length)) != 0) {
-                if (got < 0 && errno != EINTR)
-                        break;
-                length += got > 0 ? (size_t)got : 0;
-                if (memchr(line, '\n', length) != NULL)
-                        break;
-        }
-        line[length] = '\0';
-        line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, "READY") == 0)
-                return 0;
-        return cli_fail(cli, CLI_FAULT, "%s", strncmp(line, "FAILED ", 7) == 0 ? line + 7
-                                                                               : "the supervisor ended");
-}
-
 static int up_in_background(struct cli *cli, struct mesh *mesh, int lock_fd)
 {
         int64_t started_ms = now_ms();
-        int ends[2];
-        pid_t child;
-        int code;
+        int code = background_start(cli, mesh, lock_fd);
 
-        if (pipe2(ends, O_CLOEXEC) != 0)
-                return cli_fail(cli, CLI_FAULT, "%s", strerror(errno));
-        fflush(NULL);
-        child = fork();
-        if (child == 0) {
-                close(ends[0]);
-                become_daemon(mesh, ends[1]);
-        }
-        close(ends[1]);
-        close(lock_fd);
-        if (child < 0)
-                return cli_fail(cli, CLI_FAULT, "%s", strerror(errno));
-        code = await_ready(cli, ends[0]);
-        close(ends[0]);
         return code == 0 ? say_up(cli, mesh, "up", started_ms) : code;
 }
 
@@ -258,7 +191,7 @@ static int up_in_foreground(struct cli *cli, struct mesh *mesh, int lock_fd)
         if (child == 0) {
                 close(ends[1]);
                 close(lock_fd);
-                code = await_ready(cli, ends[0]);
+                code = background_await(cli, ends[0]);
                 if (code == 0)
                         code = say_up(cli, mesh, "up, Ctrl-C takes it down", started_ms);
                 fflush(NULL);
@@ -303,7 +236,7 @@ int verb_up(struct cli *cli)
 
         if (code != 0)
                 return code;
-        lock_fd = lock_dir(dir);
+        lock_fd = background_lock(dir);
         if (lock_fd < 0)
                 return up_again(cli, dir);
         (void)mesh_load(dir, &mesh);
@@ -340,9 +273,19 @@ static int find_mesh(struct cli *cli, struct mesh *ret_mesh)
                     strncmp(url, "local:", 6) == 0)
                         mesh_dir_of_run(url + 6, dir, sizeof dir);
         }
-        if (mesh_load(dir, ret_mesh) != 0)
+        if (mesh_load_any(dir, ret_mesh) != 0)
                 return cli_fail(cli, CLI_NO_MATCH, "no mesh has its state in %s", dir);
         return 0;
+}
+
+/* Connect to the broker that goes down, whatever the current context is. */
+static bool connect_to(struct cli *cli, const struct mesh *mesh)
+{
+        char url[MESH_PATH_MAX + 16];
+        struct plexus_options options = {.url = url, .program = "plexus", .timeout_ms = DOWN_ASK_MS};
+
+        snprintf(url, sizeof url, "local:%s", mesh->run);
+        return plexus_connect(&options, &cli->px) == PLEXUS_OK;
 }
 
 /* End all jobs of all nodes, through the broker. */
@@ -351,7 +294,7 @@ static void kill_jobs(struct cli *cli)
         struct plexus_node *nodes;
         size_t count;
 
-        if (cli_connect(cli) != 0 || plexus_nodes(cli->px, &nodes, &count) != PLEXUS_OK)
+        if (plexus_nodes(cli->px, &nodes, &count) != PLEXUS_OK)
                 return;
         for (size_t i = 0; i < count; i++)
                 (void)plexus_node_change(cli->px, nodes[i].name, "kill");
@@ -392,7 +335,7 @@ static size_t jobs_running(struct cli *cli)
 {
         struct plexus_status status;
 
-        if (cli_connect(cli) != 0 || plexus_status(cli->px, &status) != PLEXUS_OK)
+        if (plexus_status(cli->px, &status) != PLEXUS_OK)
                 return 0;
         return (size_t)(status.running + status.cancelling);
 }
@@ -407,7 +350,7 @@ int verb_down(struct cli *cli)
 
         if (code != 0)
                 return code;
-        if (mesh_process_alive(mesh.processes[0].pid, mesh.processes[0].start)) {
+        if (mesh_process_alive(mesh.processes[0].pid, mesh.processes[0].start) && connect_to(cli, &mesh)) {
                 running = jobs_running(cli);
                 if (running > 0 && (cli_has(cli, "kill") || mesh.temp)) {
                         kill_jobs(cli);

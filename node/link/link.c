@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link.c - the loop of plexus-node. Layer: L4 (node/link). */
 #include "link.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,11 +108,13 @@ static void say_ready(struct link *link, struct px_slice frame)
         if (!link->up) {
                 note(NOTE_WARN, NULL, "the broker is out of reach; %zu attempts go on",
                      node_attempts_count(link->node));
+                notify_manager("STATUS=the broker is out of reach\n");
                 return;
         }
         session = session_of(frame);
         note(NOTE_INFO, NULL, "session %" PRIu64 " with the broker, %zu attempts held", session,
              node_attempts_count(link->node));
+        notify_manager("STATUS=serves the broker\n");
         if (!link->ready && link->options->ready_fd >= 0) {
                 dprintf(link->options->ready_fd, "READY node=%s session=%" PRIu64 "\n",
                         link->options->name, session);
@@ -413,8 +416,11 @@ int link_run(const struct link_options *options)
         status = link_begin(link);
         if (status == 0) {
                 step_time(link);
+                /* Ready without a broker, too: the two may be started in any order. */
+                notify_manager("READY=1\nSTATUS=looks for the broker\n");
                 while (!link->leaving)
                         link_turn(link);
+                notify_manager("STOPPING=1\n");
                 note(NOTE_INFO, NULL, "leaves; %zu attempts go on without it",
                      node_attempts_count(link->node));
         }

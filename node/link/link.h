@@ -11,6 +11,7 @@
  *   account.c    as whom a job runs
  *   machine.c    what this machine has
  *   note.c       log lines
+ *   notify.c     the same for a service manager
  *
  * It may be killed at any time: all that matters is in the spool, and keepers don't need it. */
 #ifndef LINK_H

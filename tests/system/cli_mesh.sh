@@ -9,7 +9,8 @@ set -u
 build=$(cd "${1:?the build folder}" && pwd)
 only=${2:-}
 self=$(realpath "$0")
-plexus() { timeout 30 "$build/client/cli/plexus" "$@"; }
+program=$build/client/cli/plexus
+plexus() { timeout 30 "$program" "$@"; }
 
 top=$(mktemp -d /tmp/plexus-cli-XXXXXX)
 export HOME=$top/home XDG_CONFIG_HOME=$top/config XDG_STATE_HOME=$top/state NO_COLOR=1
@@ -17,10 +18,10 @@ unset PLEXUS_URL PLEXUS_TOKEN PLEXUS_CONTEXT PLEXUS_LIBEXEC XDG_RUNTIME_DIR
 mkdir -p "$HOME" "$top/work"
 cd "$top/work" || exit 2
 mesh=$top/state/plexus/up
-brokers=() # of tests, beside the mesh
+started=() # processes of tests, beside the mesh
 finish() {
         plexus down --kill >"$top/down" 2>&1
-        for pid in "${brokers[@]}"; do
+        for pid in "${started[@]}"; do
                 kill "$pid" 2>/dev/null && timeout 10 tail --pid="$pid" -f /dev/null
         done
         rm -rf "$top"
@@ -54,8 +55,15 @@ same() {
         why="\"$1\" is not \"$2\""
         return 1
 }
-# process NAME: its number, as the mesh knows it.
-process() { awk -v name="$1" '$1 == "process" && $2 == name { print $3 }' "$mesh/mesh"; }
+# process_of DIR NAME: its number, as the supervisor with its state in DIR knows it.
+process_of() { awk -v name="$2" '$1 == "process" && $2 == name { print $3 }' "$1/mesh"; }
+# process NAME: the same of the mesh.
+process() { process_of "$mesh" "$1"; }
+# skip REASON: this test can't be run here.
+skip() {
+        why="SKIP $1"
+        return 1
+}
 # until_true SECONDS COMMAND...: repeat it until it succeeds.
 until_true() {
         local end=$((SECONDS + $1))
@@ -72,9 +80,9 @@ run() {
         if "$1"; then
                 passed=$((passed + 1))
                 echo "ok   ${1//_/ }"
-        elif [ "$why" = skip ]; then
+        elif [ "${why#SKIP }" != "$why" ]; then
                 skipped=$((skipped + 1))
-                echo "SKIP ${1//_/ }: the broker answers no questions"
+                echo "SKIP ${1//_/ }: ${why#SKIP }"
         else
                 failed=$((failed + 1))
                 echo "FAIL ${1//_/ }: $why"

@@ -10,7 +10,7 @@
 # Tests of output and lists say first that they need the broker's answers to questions: where it has
 # none, one test fails for all, and they are skipped instead of waiting in vain one after another.
 answers=yes
-needs_answers() { [ $answers = yes ] || { why=skip && return 1; }; }
+needs_answers() { [ $answers = yes ] || skip 'the broker answers no questions'; }
 
 # ---- without a mesh ------------------------------------------------------------------------------
 
@@ -280,25 +280,7 @@ restarts_have_a_limit_and_a_reason() {
                 said err 'node2 was killed by SIGKILL, 6 times within a minute' && expect 0 down && expect 0 up
 }
 
-# ---- other machines --------------------------------------------------------------------------------
-
-init_and_join_make_a_mesh_over_tcp() {
-        local line user as=()
-        [ "$(id -u)" != 0 ] || as=(--as root) # a node of root's serves accounts
-        expect 0 init --dir "$top/broker" --listen 127.0.0.1 --port 0 --name far || return 1
-        brokers+=("$(pgrep -f "plexus-broker --dir $top/broker")")
-        line=$(awk '$1 == "plexus" && $2 == "join" { print $3 }' "$top/out")
-        expect 0 join "$line" --name joined --dir "$top/joined" --cpus 1 && said out 'joined: joined' || return 1
-        brokers+=("$(pgrep -f "plexus-node --dir $top/joined")")
-        expect 0 nodes && said out joined && expect 0 doctor && said out 'ok      greeting' &&
-                expect 0 wait "$(plexus submit --cwd / "${as[@]}" -- true)" || return 1
-        user=$(plexus token create --user ana) && expect 0 token ls && said out ana &&
-                PLEXUS_TOKEN=$user PLEXUS_URL=plexus://${line#*@} expect 0 status && said out 'ana (user)' &&
-                PLEXUS_TOKEN=$user PLEXUS_URL=plexus://${line#*@} expect 4 token create &&
-                expect 0 token revoke ana &&
-                PLEXUS_TOKEN=$user PLEXUS_URL=plexus://${line#*@} expect 4 status --timeout 5s &&
-                expect 0 context use far && expect 0 context rm far
-}
+# ---- down ----------------------------------------------------------------------------------------
 
 down_stops_everything() {
         expect 0 down --kill && same "$(pgrep -fc "plexus-(broker|node) --dir $mesh")" 0

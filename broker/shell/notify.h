@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* notify.h - tell the service manager how we are. Layer: L4 (broker/shell). */
+#ifndef PX_NOTIFY_H
+#define PX_NOTIFY_H
+
+/* Send "KEY=value" lines to $NOTIFY_SOCKET; nothing happens without one. Source: sd_notify(3). */
+void notify_manager(const char *lines);
+
+#endif
