@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* begin.c - from an attempt's entry to its first process. Layer: L4 (node/keeper). */
 #include "keeper.h"
+#include "clone.h"
 #include "group.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/sched.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define GRACE_DEFAULT_MS 10000
@@ -252,31 +248,30 @@ static bool begin_pipes(struct keeper *keeper, const struct px_spec *spec,
 
 /* ---- the process ---------------------------------------------------------------------------- */
 
+static void begin_child(const void *plan)
+{
+        child_run(plan);
+}
+
 static pid_t begin_clone(struct keeper *keeper, struct child_plan *plan)
 {
         const struct keeper_start *start = &keeper->start;
-        struct clone_args how = {.exit_signal = (uint64_t)SIGCHLD};
         bool grouped = start->group[0] != '\0';
-        int group_fd = -1;
-        long pid = -1;
+        int group_fd = CLONE_NO_GROUP;
+        pid_t pid = -EBADF;
 
-        plan->attach_kill = grouped;
         if (grouped && strcmp(start->kill_mode, "cgroup2") == 0)
                 group_fd = open(start->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        plan->attach_kill = false;
         if (group_fd >= 0) {
-                plan->attach_kill = false;
-                how.flags = CLONE_INTO_CGROUP;
-                how.cgroup = (unsigned)group_fd;
-                pid = syscall(SYS_clone3, &how, sizeof(how));
-                if (pid != 0)
-                        close(group_fd);
-                plan->attach_kill = pid < 0;
+                pid = clone_run(group_fd, begin_child, plan);
+                close(group_fd);
         }
-        if (pid < 0)
-                pid = fork();
-        if (pid == 0)
-                child_run(plan);
-        return (pid_t)pid;
+        if (pid < 0) {
+                plan->attach_kill = grouped;
+                pid = clone_run(CLONE_NO_GROUP, begin_child, plan);
+        }
+        return pid;
 }
 
 static void begin_explain(struct keeper *keeper, const struct child_plan *plan,
@@ -312,35 +307,25 @@ static void begin_explain(struct keeper *keeper, const struct child_plan *plan,
                             told.error);
 }
 
-/* The pipe closes at exec; whatever comes before that is what failed. */
+/* Until the child has executed its program or ended, we stand still: then all is told. */
 static void begin_process(struct keeper *keeper, struct child_plan *plan)
 {
         struct child_error told;
-        int error_fd;
-        ssize_t got;
 
-        if (!pipe_make(&error_fd, &plan->error_fd)) {
-                begin_fault(keeper, "making a pipe", errno);
-                return;
-        }
-        fcntl(error_fd, F_SETFL, 0);
+        *keeper->told = (struct child_error){0};
+        plan->told = keeper->told;
         keeper->pid = begin_clone(keeper, plan);
-        keeper_close(&plan->error_fd);
         for (int i = 0; i < 4; i++)
                 keeper_close(&plan->fds[i]);
+        told = *keeper->told;
         if (keeper->pid < 0) {
+                begin_fault(keeper, "making a process", -keeper->pid);
                 keeper->pid = 0;
-                begin_fault(keeper, "making a process", errno);
+        } else if (told.stage != 0) {
+                begin_explain(keeper, plan, told);
         } else {
-                do {
-                        got = read(error_fd, &told, sizeof(told));
-                } while (got < 0 && errno == EINTR);
-                if (got == sizeof(told))
-                        begin_explain(keeper, plan, told);
-                else
-                        keeper->say |= SAY_STARTED;
+                keeper->say |= SAY_STARTED;
         }
-        close(error_fd);
 }
 
 static bool begin_started(struct keeper *keeper)
@@ -372,7 +357,6 @@ static void begin_with(struct keeper *keeper, struct px_arena *arena,
                        const struct px_assign *assign, const struct px_spec *spec)
 {
         struct child_plan plan = {.fds = {-1, -1, -1, -1},
-                                  .error_fd = -1,
                                   .umask = spec->umask,
                                   .keeper_pid = getpid(),
                                   .start = &keeper->start};

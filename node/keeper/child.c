@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* child.c - between fork and exec: what the job's first process does before it is the job.
+/* child.c - between clone and exec: what the job's first process does before it is the job.
  * Layer: L4 (node/keeper). Source: DESIGN 7, RELIABILITY 5 "Node sandbox".
  *
- * No allocation. The program is searched as the job's account in its own directory and PATH, and
+ * No allocation, and nothing of the keeper is changed: its memory is ours too (clone.h). The program is searched as the job's account in its own directory and PATH, and
  * is never given to a shell. */
 #include "keeper.h"
 
@@ -19,10 +19,7 @@
 
 static _Noreturn void child_fail(const struct child_plan *plan, int stage, int error)
 {
-        struct child_error told = {.stage = stage, .error = error};
-
-        if (write(plan->error_fd, &told, sizeof(told)) != sizeof(told))
-                _exit(125);
+        *plan->told = (struct child_error){.stage = stage, .error = error};
         _exit(stage == CHILD_PROGRAM ? (error == ENOENT ? 127 : 126) : 125);
 }
 
@@ -52,11 +49,10 @@ static void child_groups(const struct child_plan *plan)
 }
 
 /* Sources may be among the targets: lift them out of the way first. */
-static void child_fds(const struct child_plan *plan, int *ret_error_fd)
+static void child_fds(const struct child_plan *plan)
 {
         int lifted[4];
 
-        *ret_error_fd = fcntl(plan->error_fd, F_DUPFD_CLOEXEC, 16);
         for (int i = 0; i < 4; i++)
                 lifted[i] = fcntl(plan->fds[i], F_DUPFD_CLOEXEC, 16);
         for (int i = 0; i < 4; i++)
@@ -66,13 +62,11 @@ static void child_fds(const struct child_plan *plan, int *ret_error_fd)
                 child_fail(plan, CHILD_SETUP, errno);
 }
 
+/* The keeper blocks what it doesn't want to hear and handles nothing: opening the mask is all. */
 static void child_signals(void)
 {
-        struct sigaction normal = {.sa_handler = SIG_DFL};
         sigset_t none;
 
-        for (int number = 1; number < NSIG; number++)
-                sigaction(number, &normal, NULL);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -142,26 +136,22 @@ static int exec_search(const struct child_plan *plan)
         return error;
 }
 
-_Noreturn void child_run(const struct child_plan *given)
+_Noreturn void child_run(const struct child_plan *plan)
 {
-        struct child_plan plan = *given;
-        int error_fd;
-
         /* Without a group, the direct child must not outlive its keeper. Account changes clear this,
-         * so it is set again behind them. */
+         * so it is set behind them. */
         setsid();
         child_signals();
-        child_groups(&plan);
-        child_fds(&plan, &error_fd);
-        plan.error_fd = error_fd;
-        child_account(&plan);
+        child_groups(plan);
+        child_fds(plan);
+        child_account(plan);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != plan.keeper_pid)
+        if (getppid() != plan->keeper_pid)
                 _exit(125);
-        child_limits(&plan);
-        if (plan.umask != 0)
-                umask(plan.umask & 0777);
-        if (chdir(plan.cwd) != 0)
-                child_fail(&plan, CHILD_DIRECTORY, errno);
-        child_fail(&plan, CHILD_PROGRAM, exec_search(&plan));
+        child_limits(plan);
+        if (plan->umask != 0)
+                umask(plan->umask & 0777);
+        if (chdir(plan->cwd) != 0)
+                child_fail(plan, CHILD_DIRECTORY, errno);
+        child_fail(plan, CHILD_PROGRAM, exec_search(plan));
 }

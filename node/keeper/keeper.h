@@ -23,6 +23,8 @@
 #define KEEPER_PROGRESS_FD 3     /* in the job */
 #define KEEPER_NEVER INT64_MAX
 
+struct child_error;
+
 /* What must be said to the link as soon as there is one that listens. */
 enum keeper_say {
         SAY_HELLO = 1,
@@ -113,6 +115,7 @@ struct keeper {
         struct verdict verdict;
         uint64_t cpu_us;
         uint64_t rss_bytes;
+        struct child_error *told; /* memory that the child shares, however it is made */
 };
 
 int64_t keeper_now_ms(void);  /* CLOCK_BOOTTIME: goes on while the machine sleeps */
@@ -123,7 +126,7 @@ void keeper_close(int *fd);   /* close and -1; accepts -1 */
  * nothing runs. */
 void keeper_begin(struct keeper *keeper);
 
-/* child.c: never returns. Says what failed through error_fd as struct child_error. */
+/* child.c: never returns. Says what failed in `told`. */
 enum child_stage {
         CHILD_SETUP = 1,
         CHILD_GROUP,
@@ -132,7 +135,7 @@ enum child_stage {
         CHILD_PROGRAM,
 };
 struct child_error {
-        int stage;
+        int stage; /* 0 = nothing */
         int error;
 };
 struct child_plan {
@@ -141,7 +144,7 @@ struct child_plan {
         const char *path; /* PATH to search */
         const char *cwd;
         int fds[4]; /* become 0 to 3 */
-        int error_fd;
+        struct child_error *told;
         uint32_t umask;
         bool attach_kill; /* write ourselves into the kill group (v1) */
         pid_t keeper_pid;

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -55,6 +56,7 @@ static void keeper_reset(struct keeper *keeper)
         struct keeper fresh = {.ctl_fd = keeper->ctl_fd,
                                .signal_fd = keeper->signal_fd,
                                .timer_fd = keeper->timer_fd,
+                               .told = keeper->told,
                                .listen_fd = -1,
                                .dir_fd = -1,
                                .lock_fd = -1,
@@ -358,21 +360,35 @@ static bool keeper_leaves(const struct keeper *keeper)
                (keeper->ctl_fd < 0 || keeper_now_ms() >= keeper->idle_ms);
 }
 
-static bool keeper_open(struct keeper *keeper)
+/* What a terminal or a broken pipe sends is blocked, not ignored, and nothing has a handler: so the
+ * job's process finds all signals as it should when it opens its mask. */
+static int signals_open(void)
 {
+        static const int blocked[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGPIPE};
+        struct sigaction normal = {.sa_handler = SIG_DFL};
         sigset_t signals;
 
-        keeper->ctl_fd = CTL_FD;
+        for (int number = 1; number < NSIG; number++)
+                sigaction(number, &normal, NULL);
+        sigemptyset(&signals);
+        for (size_t i = 0; i < PX_COUNT_OF(blocked); i++)
+                sigaddset(&signals, blocked[i]);
+        sigprocmask(SIG_SETMASK, &signals, NULL);
         sigemptyset(&signals);
         sigaddset(&signals, SIGCHLD);
         sigaddset(&signals, SIGTERM);
-        sigprocmask(SIG_SETMASK, &signals, NULL);
-        signal(SIGHUP, SIG_IGN);
-        signal(SIGINT, SIG_IGN);
-        signal(SIGQUIT, SIG_IGN);
-        signal(SIGPIPE, SIG_IGN);
-        keeper->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+        return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool keeper_open(struct keeper *keeper)
+{
+        keeper->ctl_fd = CTL_FD;
+        keeper->signal_fd = signals_open();
         keeper->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+        keeper->told = mmap(NULL, sizeof(*keeper->told), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (keeper->told == MAP_FAILED)
+                return false;
         keeper_reset(keeper);
         return keeper->signal_fd >= 0 && keeper->timer_fd >= 0 &&
                fcntl(CTL_FD, F_SETFD, FD_CLOEXEC) == 0 &&
