@@ -10,9 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define GRACE_DEFAULT_MS 10000
@@ -95,7 +93,7 @@ static void environment_own(const struct keeper *keeper, struct environment *env
         environment_put(environment, "PLEXUS_NODE", keeper->start.node);
         snprintf(text, sizeof(text), "%d", KEEPER_PROGRESS_FD);
         environment_put(environment, "PLEXUS_PROGRESS_FD", text);
-        if (keeper->sock_fd >= 0)
+        if (keeper->sock.fd >= 0)
                 environment_put(environment, "PLEXUS_SOCK", keeper->start.sock);
         environment_put(environment, "USER", keeper->start.user);
         environment_put(environment, "LOGNAME", keeper->start.user);
@@ -138,50 +136,6 @@ static const char *environment_path(char **envp)
 }
 
 /* ---- descriptors ---------------------------------------------------------------------------- */
-
-static int socket_bind(int type, const char *path)
-{
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        int fd;
-
-        if (strlen(path) >= sizeof(address.sun_path)) {
-                errno = ENAMETOOLONG;
-                return -1;
-        }
-        fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return -1;
-        memcpy(address.sun_path, path, strlen(path) + 1);
-        unlink(path);
-        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-                int error = errno;
-
-                close(fd);
-                errno = error;
-                return -1;
-        }
-        return fd;
-}
-
-/* The attempt's directory is the keeper's own: so `ctl` is short enough to bind, however long the
- * path to it. */
-static bool begin_sockets(struct keeper *keeper)
-{
-        const struct keeper_start *start = &keeper->start;
-
-        if (fchdir(keeper->dir_fd) != 0)
-                return false;
-        keeper->listen_fd = socket_bind(SOCK_SEQPACKET, "ctl");
-        if (keeper->listen_fd < 0 || listen(keeper->listen_fd, 4) != 0)
-                return false;
-        if (start->sock[0] == '\0')
-                return true;
-        keeper->sock_fd = socket_bind(SOCK_DGRAM, start->sock);
-        if (keeper->sock_fd >= 0 && start->switch_account &&
-            lchown(start->sock, start->uid, start->gid) != 0)
-                keeper_close(&keeper->sock_fd);
-        return true;
-}
 
 /* A directory of the job's own, its account's, empty. */
 static bool begin_work(struct keeper *keeper, const struct px_spec *spec)
@@ -371,8 +325,9 @@ static void begin_with(struct keeper *keeper, struct px_arena *arena,
                 plan.argv[i] = px_arena_text(arena, spec->argv[i]);
         plan.cwd = spec->scratch || spec->cwd.length == 0 ? keeper->start.work
                                                           : px_arena_text(arena, spec->cwd);
-        if (!begin_sockets(keeper))
-                begin_fault(keeper, "making the keeper's socket", errno);
+        sockets_progress(keeper);
+        if (fchdir(keeper->dir_fd) != 0)
+                begin_fault(keeper, "entering the attempt's directory", errno);
         else if (plan.cwd[0] != '/')
                 begin_explain(keeper, &plan,
                               (struct child_error){.stage = CHILD_DIRECTORY, .error = ENOENT});

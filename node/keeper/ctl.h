@@ -2,8 +2,8 @@
 /* ctl.h - what the link and a keeper say to each other. Layer: L4 (node/keeper).
  *
  * A SOCK_SEQPACKET Unix socket: a pair made by the link that starts the keeper, or a connection to
- * `ctl` in the attempt's directory by a link that came later; the newest connection is the one that
- * counts. Nothing is lost with a connection: state that matters is in the spool, and HELLO repeats
+ * `ctl` in the attempt's directory by a link that came later (a keeper binds it when it notices that
+ * its link is gone); the newest connection is the one that counts. Nothing is lost with a connection: state that matters is in the spool, and HELLO repeats
  * the rest. One packet is one message, in the machine's byte order (both ends are on one machine):
  *   offset 0  u8  kind   1  u8  version (1)   2  u16 zero   4  u32 length of the payload
  *          8  u64 number[4]                  40  payload

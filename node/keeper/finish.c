@@ -293,10 +293,6 @@ static void files_remove(struct keeper *keeper)
         if (keeper->remove_work)
                 directory_remove(AT_FDCWD, keeper->start.work, 0);
         keeper->remove_work = false;
-        /* Bound here, so a name in our own directory or one only we may write to. */
-        if (keeper->sock_fd >= 0)
-                unlink(keeper->start.sock);
-        keeper_close(&keeper->sock_fd);
 }
 
 /* Read what was said before the end. */
@@ -312,8 +308,8 @@ static void progress_finish(struct keeper *keeper)
                         keeper_close(&keeper->progress_fd);
                 keeper->progress.changed = keeper->progress.changed || changed;
         }
-        if (keeper->sock_fd >= 0)
-                progress_read_sock(keeper);
+        while (keeper->sock.fd >= 0 && progress_read_sock(keeper))
+                continue;
 }
 
 void finish_end(struct keeper *keeper)

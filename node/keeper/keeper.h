@@ -3,7 +3,7 @@
  * Layer: L4 (node/keeper). Source: DESIGN 7.
  *
  * main.c takes START and turns the loop; begin.c makes the job's process; child.c is what that
- * process does before it becomes the job; pump.c moves output into the spool; progress.c reads
+ * process does before it becomes the job; sockets.c binds names; pump.c moves output into the spool; progress.c reads
  * progress; finish.c ends the attempt and writes its exit record.
  *
  * Small on purpose (one per job, at most 1 MB): no message library, no buffer but the one of
@@ -66,6 +66,13 @@ struct progress {
         size_t line_length;
 };
 
+/* The datagram socket for progress. */
+struct progress_sock {
+        int fd; /* -1 = none */
+        uint32_t owner;
+        char path[108];
+};
+
 /* Why it ends, when not by itself: the first cause counts. */
 struct verdict {
         bool given;
@@ -83,10 +90,11 @@ struct keeper {
         int dir_fd;
         int lock_fd;
         int progress_fd;
-        int sock_fd;
+        struct progress_sock sock; /* stays from job to job */
         enum keeper_phase phase;
         unsigned say;
-        int64_t idle_ms; /* leaves then */
+        int64_t idle_ms;   /* leaves then */
+        int64_t listen_ms; /* tries again to bind `ctl` */
 
         struct px_arena arena; /* start and its texts */
         struct keeper_start start;
@@ -121,6 +129,12 @@ struct keeper {
 int64_t keeper_now_ms(void);  /* CLOCK_BOOTTIME: goes on while the machine sleeps */
 int64_t keeper_wall_ms(void);
 void keeper_close(int *fd);   /* close and -1; accepts -1 */
+
+/* sockets.c */
+void sockets_listen(struct keeper *keeper); /* for a later link: ours is gone */
+/* Have the attempt's progress socket; without one its fd is -1. */
+void sockets_progress(struct keeper *keeper);
+void sockets_fini(struct keeper *keeper);
 
 /* begin.c: read the entry, make pipes, sockets and the process. On failure the verdict says why and
  * nothing runs. */
@@ -166,7 +180,7 @@ void pump_fini(struct pump *pump);
 void progress_line(struct progress *progress, const char *line, size_t length);
 void progress_bar(struct progress *progress, const uint8_t *bytes, size_t length);
 bool progress_read_pipe(struct keeper *keeper); /* false at its end */
-void progress_read_sock(struct keeper *keeper);
+bool progress_read_sock(struct keeper *keeper); /* one datagram; false = none */
 
 /* finish.c */
 /* Begin to end the attempt: TERM, grace, KILL. The first cause given is the one that counts. */

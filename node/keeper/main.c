@@ -49,6 +49,11 @@ void keeper_close(int *fd)
         *fd = -1;
 }
 
+static bool keeper_works(const struct keeper *keeper)
+{
+        return keeper->phase != PHASE_IDLE && keeper->phase != PHASE_ENDED;
+}
+
 /* ---- one attempt after the other -------------------------------------------------------------- */
 
 static void keeper_reset(struct keeper *keeper)
@@ -61,7 +66,8 @@ static void keeper_reset(struct keeper *keeper)
                                .dir_fd = -1,
                                .lock_fd = -1,
                                .progress_fd = -1,
-                               .sock_fd = -1,
+                               .sock = keeper->sock,
+                               .listen_ms = KEEPER_NEVER,
                                .idle_ms = keeper_now_ms() + KEEPER_IDLE_MS};
 
         fresh.progress.permille = -1;
@@ -265,7 +271,7 @@ static int64_t next_ms(const struct keeper *keeper)
                 next = keeper->idle_ms;
         else if (keeper->progress.changed)
                 next = PX_MIN(next, keeper->progress.said_ms + KEEPER_PROGRESS_MS);
-        return next;
+        return PX_MIN(next, keeper->listen_ms);
 }
 
 static void timer_arm(const struct keeper *keeper)
@@ -311,7 +317,7 @@ static void keeper_wait(struct keeper *keeper, struct pollfd polled[8])
                       blocked ? -1 : keeper->pump[PX_STREAM_OUT].pipe_fd,
                       blocked ? -1 : keeper->pump[PX_STREAM_ERR].pipe_fd,
                       keeper->progress_fd,
-                      keeper->sock_fd};
+                      keeper_works(keeper) ? keeper->sock.fd : -1};
 
         for (int i = 0; i < 8; i++)
                 polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
@@ -340,7 +346,7 @@ static void keeper_turn(struct keeper *keeper)
         if (polled[AT_PROGRESS].revents != 0 && keeper->progress_fd >= 0 &&
             !progress_read_pipe(keeper))
                 keeper_close(&keeper->progress_fd);
-        if (polled[AT_SOCK].revents != 0 && keeper->sock_fd >= 0)
+        if (polled[AT_SOCK].revents != 0 && keeper->sock.fd >= 0)
                 progress_read_sock(keeper);
         if (polled[AT_SIGNAL].revents != 0)
                 signals_read(keeper);
@@ -350,6 +356,10 @@ static void keeper_turn(struct keeper *keeper)
                 ctl_read(keeper);
         progress_due(keeper, keeper_now_ms());
         say_all(keeper);
+        /* Whoever starts the next link finds us by this name. */
+        if (keeper_works(keeper) && keeper->ctl_fd < 0 && keeper->listen_fd < 0 &&
+            (keeper->listen_ms == KEEPER_NEVER || keeper_now_ms() >= keeper->listen_ms))
+                sockets_listen(keeper);
         if (keeper->phase == PHASE_ENDED && (keeper->say == 0 || keeper->ctl_fd < 0))
                 keeper_forget(keeper);
 }
@@ -383,6 +393,7 @@ static int signals_open(void)
 static bool keeper_open(struct keeper *keeper)
 {
         keeper->ctl_fd = CTL_FD;
+        keeper->sock.fd = -1;
         keeper->signal_fd = signals_open();
         keeper->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
         keeper->told = mmap(NULL, sizeof(*keeper->told), PROT_READ | PROT_WRITE,
@@ -413,5 +424,6 @@ int main(int argc, char **argv)
         }
         while (!keeper_leaves(&keeper))
                 keeper_turn(&keeper);
+        sockets_fini(&keeper);
         return 0;
 }

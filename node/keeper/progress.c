@@ -211,14 +211,17 @@ bool progress_read_pipe(struct keeper *keeper)
         return got > 0;
 }
 
-void progress_read_sock(struct keeper *keeper)
+bool progress_read_sock(struct keeper *keeper)
 {
         char bytes[1024];
-        ssize_t got = recv(keeper->sock_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        ssize_t got = recv(keeper->sock.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
         const char *end;
 
-        if (got <= 0)
-                return;
+        if (got < 0)
+                return false;
         end = memchr(bytes, '\n', (size_t)got);
-        progress_line(&keeper->progress, bytes, end == NULL ? (size_t)got : (size_t)(end - bytes));
+        if (got > 0)
+                progress_line(&keeper->progress, bytes,
+                              end == NULL ? (size_t)got : (size_t)(end - bytes));
+        return true;
 }

@@ -13,8 +13,7 @@
  *                         at the broker are given back by hole punching, the dropped middle of a
  *                         capped stream is a hole from the beginning.
  *     exit                record 'X': written last, when nothing of the attempt is alive
- *     ctl                 SOCK_SEQPACKET socket the keeper listens on (ctl.h)
- *     sock                SOCK_DGRAM socket for progress (PLEXUS_SOCK)
+ *     ctl                 SOCK_SEQPACKET socket the keeper listens on once its link is gone (ctl.h)
  *   free/<number>/        directories of removed attempts, used again: making and removing half a
  *                         dozen files for every job costs more than the job (file systems are slow to
  *                         give out an inode that was just freed). Their streams are empty, their records

@@ -45,19 +45,12 @@ static int keeper_take(struct link *link, struct held *held)
         return keeper_spawn(link->keeper, &held->pid, &held->ctl_fd);
 }
 
-/* Where a job may send datagrams: in its attempt's directory, or where its account gets to. Empty
- * when the path is longer than a socket's may be. */
+/* Where the keeper's jobs may send datagrams. Empty when the path is longer than a socket's may be. */
 static void sock_path(const struct link *link, const struct held *held, char *ret_path,
                       size_t room)
 {
-        char name[SPOOL_NAME_BYTES];
-        int length;
+        int length = snprintf(ret_path, room, "%s/" KEEP_SOCK_FORMAT, link->work_dir, (int)held->pid);
 
-        spool_name(held->key, name);
-        if (held->account->switches)
-                length = snprintf(ret_path, room, "%s/%s.sock", link->work_dir, name);
-        else
-                length = snprintf(ret_path, room, "%s/a/%s/sock", link->spool_dir, name);
         if (length >= (int)sizeof(((struct sockaddr_un *)0)->sun_path))
                 ret_path[0] = '\0';
 }

@@ -240,6 +240,8 @@ int slot_take(struct link *link, struct held *held, struct job_group *ret_group)
 
 /* ---- keep.c --------------------------------------------------------------------------------- */
 
+#define KEEP_SOCK_FORMAT "k%d.sock" /* in the work directory, by the keeper's process id */
+
 /* Give it a keeper. The core hears STARTED later, or REFUSED. */
 void keep_start(struct link *link, struct held *held);
 void keep_hear(struct link *link, struct held *held);

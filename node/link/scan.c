@@ -3,7 +3,10 @@
  * how states are told apart stands in spool.h. */
 #include "link.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -127,7 +130,28 @@ static void scan_found(void *context, struct spool_key key)
         px_arena_fini(&arena);
 }
 
+/* Progress sockets of keepers that were killed. */
+static void scan_socks(const struct link *link)
+{
+        DIR *dir = opendir(link->work_dir);
+        struct dirent *item;
+        int pid;
+
+        while (dir != NULL && (item = readdir(dir)) != NULL) {
+                char name[32];
+
+                if (sscanf(item->d_name, KEEP_SOCK_FORMAT, &pid) != 1 || pid <= 1)
+                        continue;
+                snprintf(name, sizeof(name), KEEP_SOCK_FORMAT, pid);
+                if (strcmp(name, item->d_name) == 0 && kill(pid, 0) != 0 && errno == ESRCH)
+                        unlinkat(dirfd(dir), item->d_name, 0);
+        }
+        if (dir != NULL)
+                closedir(dir);
+}
+
 int scan_spool(struct link *link)
 {
+        scan_socks(link);
         return spool_scan(link->spool, scan_found, link);
 }

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static struct rig rig_room;
@@ -324,6 +326,24 @@ TEST(progress_datagrams_are_heard)
         rig_until_ended(rig);
         EXPECT_INT(rig->result.progress_permille, 425);
         EXPECT_BYTES(rig->result.progress_text, px_slice_text("by socket"));
+}
+
+TEST(what_an_earlier_job_said_too_late_is_not_the_next_ones_progress)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        rig_open(rig, NULL);
+        rig_run(rig, "true");
+        /* Its socket stays, for the keeper's next job. */
+        snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", rig->sock);
+        EXPECT_INT(sendto(fd, "50% late", 8, 0, (struct sockaddr *)&address, sizeof(address)), 8);
+        close(fd);
+        close(rig->dir_fd);
+        rig->key.job.value++;
+        rig->ended = false;
+        rig_run(rig, "true");
+        EXPECT_INT(rig->result.progress_permille, -1);
 }
 
 TEST(a_bar_drawn_with_carriage_returns_is_progress)

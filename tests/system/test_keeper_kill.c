@@ -159,6 +159,12 @@ TEST(a_dead_keeper_shows_and_its_tree_can_be_found_by_its_environment)
         keeper_dies("none");
 }
 
+static bool keeper_listens(void *context)
+{
+        (void)context;
+        return keeper_connect(rig->dir_fd, &rig->ctl_fd) == 0;
+}
+
 TEST(a_later_link_finds_the_keeper_and_is_told_all)
 {
         rig_open(rig, NULL);
@@ -170,7 +176,7 @@ TEST(a_later_link_finds_the_keeper_and_is_told_all)
         rig->out = 0;
         rig->started = false;
         rig->text[0] = '\0';
-        EXPECT_INT(keeper_connect(rig->dir_fd, &rig->ctl_fd), 0);
+        EXPECT(test_wait_until(10000, keeper_listens, NULL));
         rig_until_text(rig, "half");
         EXPECT(rig->started);
         EXPECT_U64(rig->out, 6);
