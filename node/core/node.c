@@ -332,6 +332,8 @@ static void step_timers(struct node *node)
 
                 if (attempt->due_ms > node->now_ms)
                         return;
+                if (attempt->at_ms[TIMER_ACCEPT] <= node->now_ms)
+                        assign_accept_fired(node, attempt);
                 if (attempt->at_ms[TIMER_RESULT] <= node->now_ms)
                         result_fired(node, attempt);
                 if (attempt->at_ms[TIMER_FINAL] <= node->now_ms)

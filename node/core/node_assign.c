@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node_assign.c - from ASSIGN to STARTED. Layer: L2 (node/core). */
+/* node_assign.c - from ASSIGN to STARTED. Layer: L2 (node/core).
+ *
+ * Of a short job only its result is said: it says that the attempt was accepted and has run. */
 #include "node_inside.h"
 
 /* ---- attempts that shall not begin in this session --------------------------------------------
@@ -174,7 +176,7 @@ void assign_entered(struct node *node, struct attempt *attempt)
         switch (attempt->phase) {
         case PHASE_ENTERING:
                 attempt_set_phase(node, attempt, PHASE_ACCEPTED);
-                out_accept(node, attempt->job, attempt->fence, 0, PX_SLICE_NONE);
+                attempt_timer(node, attempt, TIMER_ACCEPT, node->now_ms + NODE_ACCEPT_WAIT_MS);
                 assign_start_next(node, attempt->job);
                 break;
         case PHASE_ABANDONED:
@@ -186,6 +188,13 @@ void assign_entered(struct node *node, struct attempt *attempt)
         }
 }
 
+/* Nothing else was to be said of it for a moment. */
+void assign_accept_fired(struct node *node, struct attempt *attempt)
+{
+        attempt_timer(node, attempt, TIMER_ACCEPT, NODE_NEVER);
+        out_accept(node, attempt->job, attempt->fence, 0, PX_SLICE_NONE);
+}
+
 void assign_started(struct node *node, struct attempt *attempt, int64_t wall_ms)
 {
         if (attempt->phase != PHASE_STARTING)
@@ -195,6 +204,7 @@ void assign_started(struct node *node, struct attempt *attempt, int64_t wall_ms)
         if (node->session == 0)
                 return; /* said after the next WELCOME */
         attempt->start_said = true;
+        attempt_timer(node, attempt, TIMER_ACCEPT, NODE_NEVER);
         out_started(node, attempt);
 }
 

@@ -24,6 +24,7 @@
 #define NODE_FINAL_REPEAT_MS 2000
 #define NODE_RESHIP_MS 5000         /* shipped, but not received for so long: ship again */
 #define NODE_PROGRESS_PAUSE_MS 250
+#define NODE_ACCEPT_WAIT_MS 20      /* for STARTED or a result, which say it too */
 #define NODE_LOST_AFTER_MS 3600000  /* where an assignment says 0 */
 #define NODE_GONE_KEPT 1024         /* attempts known to be gone in this session */
 #define NODE_BATCH_BYTES 786432     /* of results in one message; one may be larger */
@@ -44,6 +45,7 @@ enum attempt_timer {
         TIMER_FINAL,  /* say the final lengths (again) */
         TIMER_RESHIP,
         TIMER_PROGRESS,
+        TIMER_ACCEPT, /* say that it is accepted */
         TIMER_COUNT,
 };
 
@@ -169,6 +171,7 @@ void session_step(struct node *node);
 void assign_take(struct node *node, const struct px_m_assign *message);
 void assign_entered(struct node *node, struct attempt *attempt);
 void assign_started(struct node *node, struct attempt *attempt, int64_t wall_ms);
+void assign_accept_fired(struct node *node, struct attempt *attempt);
 void assign_refused(struct node *node, struct attempt *attempt, int code, struct px_slice text);
 void assign_abandon_entering(struct node *node);
 void assign_start_next(struct node *node, struct px_job_id job);

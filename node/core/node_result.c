@@ -100,6 +100,7 @@ void result_fired(struct node *node, struct attempt *attempt)
         PX_ASSERT(node->session != 0);
         attempt->result.log_pending_bytes = log_pending_bytes(attempt);
         attempt->result_said = true;
+        attempt_timer(node, attempt, TIMER_ACCEPT, NODE_NEVER);
         out_result(node, &attempt->result);
         attempt_timer(node, attempt, TIMER_RESULT,
                       node->now_ms + (int64_t)attempt->result_repeat_ms);

@@ -19,6 +19,7 @@ static void session_end(struct node *node)
 
                 if (attempt->phase == PHASE_ENDED)
                         attempt_timer(node, attempt, TIMER_RESULT, NODE_NEVER);
+                attempt_timer(node, attempt, TIMER_ACCEPT, NODE_NEVER); /* the inventory says it */
         }
 }
 

@@ -16,7 +16,7 @@
  *   CONTACT   ago_ms: so long ago the broker had heard us; on_lost=fail counts from then
  *   HELLO     started_wall_ms (0 = not yet), out length, err length; payload = last progress
  *             as PROGRESS, only when there was one: then the fourth number is 1
- *   STARTED   wall_ms
+ *   STARTED   wall_ms; not said of a job that ended within KEEPER_START_WAIT_MS without a word
  *   GREW      out length, err length
  *   PROGRESS  permille as a signed number; payload = text
  *   ENDED     the exit record is written, nothing of the attempt is alive

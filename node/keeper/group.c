@@ -179,13 +179,22 @@ bool group_own_directory(const char *controller, char ret_directory[GROUP_PATH_B
         return found && access(ret_directory, F_OK) == 0;
 }
 
-static bool directory_make(const char *parent, const char *name, char ret_path[GROUP_PATH_BYTES])
+/* False, and nothing is given, when files in it would have names that are too long. */
+static bool path_join(const char *parent, const char *name, char ret_path[GROUP_PATH_BYTES])
 {
         char path[GROUP_PATH_BYTES];
 
         if (snprintf(path, sizeof(path), "%s/%s", parent, name) >= (int)sizeof(path) - 32)
                 return false;
-        if (mkdir(path, 0755) != 0 && errno != EEXIST)
+        memcpy(ret_path, path, sizeof(path));
+        return true;
+}
+
+static bool directory_make(const char *parent, const char *name, char ret_path[GROUP_PATH_BYTES])
+{
+        char path[GROUP_PATH_BYTES];
+
+        if (!path_join(parent, name, path) || (mkdir(path, 0755) != 0 && errno != EEXIST))
                 return false;
         memcpy(ret_path, path, sizeof(path));
         return access(path, W_OK) == 0;
@@ -315,16 +324,20 @@ void group_tree_remove(const struct group_tree *tree)
 
 /* ---- one group ------------------------------------------------------------------------------ */
 
+/* A limit that stands there already is not written again. */
 static void limit_v1(const char *base, const char *slot, const char *file, uint64_t value,
                      char ret_path[GROUP_PATH_BYTES])
 {
+        char wanted[32];
         char text[32];
 
         ret_path[0] = '\0';
-        if (base[0] == '\0' || value == 0 || !directory_make(base, slot, ret_path))
+        if (base[0] == '\0' || value == 0 || !path_join(base, slot, ret_path))
                 return;
-        snprintf(text, sizeof(text), "%" PRIu64, value);
-        if (file_write(ret_path, file, text) != 0)
+        snprintf(wanted, sizeof(wanted), "%" PRIu64 "\n", value);
+        if (file_read(ret_path, file, text, sizeof(text)) && strcmp(text, wanted) == 0)
+                return;
+        if (!directory_make(base, slot, ret_path) || file_write(ret_path, file, wanted) != 0)
                 ret_path[0] = '\0';
 }
 
@@ -345,6 +358,37 @@ static void group_renew(const char *base, const char *slot)
         rmdir(path);
 }
 
+enum group_look {
+        GROUP_ABSENT,
+        GROUP_EMPTY,
+        GROUP_POPULATED,
+};
+
+static enum group_look group_look(const char *directory)
+{
+        char text[256];
+
+        if (file_read(directory, "cgroup.events", text, sizeof(text)))
+                return text_number(text, "populated") == 0 ? GROUP_EMPTY : GROUP_POPULATED;
+        if (file_read(directory, "cgroup.procs", text, sizeof(text)))
+                return text[0] == '\0' ? GROUP_EMPTY : GROUP_POPULATED;
+        return GROUP_ABSENT;
+}
+
+/* The group by which the slot's job is killed; empty where it can't be made. */
+static int kill_group_make(const struct group_tree *tree, const char *slot,
+                           char ret_path[GROUP_PATH_BYTES])
+{
+        enum group_look look;
+
+        if (tree->kill[0] == '\0' || !path_join(tree->kill, slot, ret_path))
+                return 0;
+        look = group_look(ret_path);
+        if (look == GROUP_ABSENT && !directory_make(tree->kill, slot, ret_path))
+                ret_path[0] = '\0';
+        return look == GROUP_POPULATED ? -EBUSY : 0;
+}
+
 int group_make(const struct group_tree *tree, uint32_t slot, uint64_t memory_bytes,
                struct job_group *ret_group)
 {
@@ -354,9 +398,7 @@ int group_make(const struct group_tree *tree, uint32_t slot, uint64_t memory_byt
         snprintf(name, sizeof(name), "s%" PRIu32, slot);
         if (tree->memory_v2)
                 group_renew(tree->kill, name);
-        if (tree->kill[0] != '\0' && !directory_make(tree->kill, name, ret_group->kill))
-                ret_group->kill[0] = '\0';
-        if (ret_group->kill[0] != '\0' && !group_empty(ret_group->kill))
+        if (kill_group_make(tree, name, ret_group->kill) != 0)
                 return -EBUSY;
         if (tree->memory_v2 && ret_group->kill[0] != '\0') {
                 if (memory_bytes != 0)
@@ -377,13 +419,7 @@ int group_make(const struct group_tree *tree, uint32_t slot, uint64_t memory_byt
 
 bool group_empty(const char *directory)
 {
-        char text[256];
-
-        if (file_read(directory, "cgroup.events", text, sizeof(text)))
-                return text_number(text, "populated") == 0;
-        if (file_read(directory, "cgroup.procs", text, sizeof(text)))
-                return text[0] == '\0';
-        return true;
+        return group_look(directory) != GROUP_POPULATED;
 }
 
 static void kill_each(const char *directory)

@@ -19,6 +19,7 @@
 #define KEEPER_LINGER_MS 1000    /* for processes that outlive the job's first one */
 #define KEEPER_IDLE_MS 10000     /* a keeper without a job leaves */
 #define KEEPER_PROGRESS_MS 250   /* between two reports */
+#define KEEPER_START_WAIT_MS 10  /* a start is not said for so long if nothing else is to be */
 #define KEEPER_SHUTDOWN_GRACE_MS 5000
 #define KEEPER_PROGRESS_FD 3     /* in the job */
 #define KEEPER_NEVER INT64_MAX

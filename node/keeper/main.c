@@ -225,12 +225,23 @@ static struct ctl_message say_message(struct keeper *keeper, unsigned what)
         return message;
 }
 
+/* A start alone waits a moment: a short job's end says it too, and the link wakes once for both. */
+static bool say_waits(const struct keeper *keeper)
+{
+        return keeper->say == 0 || (keeper->say == SAY_STARTED && keeper->phase == PHASE_RUNNING &&
+                                    keeper_now_ms() < keeper->started_ms + KEEPER_START_WAIT_MS);
+}
+
 /* Say what is due, in this order, as far as the socket takes it. */
 static void say_all(struct keeper *keeper)
 {
         static const unsigned order[] = {SAY_HELLO, SAY_STARTED, SAY_GREW, SAY_PROGRESS,
                                          SAY_ENDED};
 
+        if (say_waits(keeper))
+                return;
+        if ((keeper->say & SAY_ENDED) != 0)
+                keeper->say &= ~(unsigned)SAY_STARTED;
         for (size_t i = 0; i < PX_COUNT_OF(order) && keeper->ctl_fd >= 0; i++) {
                 struct ctl_message message;
                 int fault;
@@ -271,6 +282,8 @@ static int64_t next_ms(const struct keeper *keeper)
                 next = keeper->idle_ms;
         else if (keeper->progress.changed)
                 next = PX_MIN(next, keeper->progress.said_ms + KEEPER_PROGRESS_MS);
+        if (say_waits(keeper) && keeper->say != 0)
+                next = PX_MIN(next, keeper->started_ms + KEEPER_START_WAIT_MS);
         return PX_MIN(next, keeper->listen_ms);
 }
 
@@ -309,7 +322,7 @@ enum { AT_CTL, AT_LISTEN, AT_SIGNAL, AT_TIMER, AT_OUT, AT_ERR, AT_PROGRESS, AT_S
 static void keeper_wait(struct keeper *keeper, struct pollfd polled[8])
 {
         bool blocked = pump_blocked(keeper);
-        bool talk = keeper->say != 0;
+        bool talk = !say_waits(keeper);
         int fds[8] = {keeper->ctl_fd,
                       keeper->listen_fd,
                       keeper->signal_fd,

@@ -14,6 +14,7 @@
 
 #define ACCOUNT_UID_MIN 1000
 #define ACCOUNT_UID_NOBODY 65534
+#define ACCOUNT_KNOWN_MS 1000
 
 static void account_fill(struct account *account, const struct passwd *entry)
 {
@@ -88,9 +89,45 @@ static int account_map(const struct px_assign *assign, bool as_root, struct acco
         return PX_OK;
 }
 
-int account_find(bool map, const struct px_assign *assign, bool as_root,
-                 struct account *ret_account, char *ret_text, size_t room)
+/* Looking an account up reads several files; jobs come in runs of one account. */
+static struct {
+        char principal[PX_LIMIT_PRINCIPAL_BYTES + 1];
+        bool admin;
+        bool as_root;
+        int64_t until_ms;
+        struct account account;
+} latest;
+
+static bool latest_is(const struct px_assign *assign, bool as_root)
+{
+        return machine_now_ms() < latest.until_ms && latest.as_root == as_root &&
+               latest.admin == assign->principal_admin &&
+               px_slice_equal(px_slice_text(latest.principal), assign->principal);
+}
+
+static int account_look_up(bool map, const struct px_assign *assign, bool as_root,
+                           struct account *ret_account, char *ret_text, size_t room)
 {
         return map ? account_map(assign, as_root, ret_account, ret_text, room)
                    : account_self(assign, ret_account, ret_text, room);
+}
+
+int account_find(bool map, const struct px_assign *assign, bool as_root,
+                 struct account *ret_account, char *ret_text, size_t room)
+{
+        int code;
+
+        if (latest_is(assign, as_root)) {
+                *ret_account = latest.account;
+                return PX_OK;
+        }
+        code = account_look_up(map, assign, as_root, ret_account, ret_text, room);
+        if (code == PX_OK) {
+                px_slice_to_text(assign->principal, latest.principal, sizeof(latest.principal));
+                latest.admin = assign->principal_admin;
+                latest.as_root = as_root;
+                latest.account = *ret_account;
+                latest.until_ms = machine_now_ms() + ACCOUNT_KNOWN_MS;
+        }
+        return code;
 }

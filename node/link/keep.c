@@ -24,25 +24,20 @@ static void idle_drop(struct link *link, struct idle_keeper *keeper)
         px_list_append(&link->graves_idle, &keeper->link);
 }
 
-/* A waiting keeper, or a new one. */
-static int keeper_take(struct link *link, struct held *held)
+/* A waiting keeper, which may have left just now, or a new one. */
+static int keeper_take(struct link *link, struct held *held, bool *ret_waited)
 {
-        while (!px_list_empty(&link->idle)) {
-                struct idle_keeper *keeper =
-                        PX_CONTAINER_OF(link->idle.next, struct idle_keeper, link);
-                struct ctl_message nothing = {.kind = CTL_CONTACT};
-                bool lives = ctl_send(keeper->ctl_fd, &nothing) == 0;
+        struct idle_keeper *keeper;
 
-                if (lives) {
-                        held->ctl_fd = keeper->ctl_fd;
-                        held->pid = keeper->pid;
-                        keeper->ctl_fd = -1;
-                }
-                idle_drop(link, keeper);
-                if (lives)
-                        return 0;
-        }
-        return keeper_spawn(link->keeper, &held->pid, &held->ctl_fd);
+        *ret_waited = !px_list_empty(&link->idle);
+        if (!*ret_waited)
+                return keeper_spawn(link->keeper, &held->pid, &held->ctl_fd);
+        keeper = PX_CONTAINER_OF(link->idle.next, struct idle_keeper, link);
+        held->ctl_fd = keeper->ctl_fd;
+        held->pid = keeper->pid;
+        keeper->ctl_fd = -1;
+        idle_drop(link, keeper);
+        return 0;
 }
 
 /* Where the keeper's jobs may send datagrams. Empty when the path is longer than a socket's may be. */
@@ -85,6 +80,24 @@ static int start_hand_over(struct link *link, struct held *held, const struct jo
         return keeper_hand_over(held->ctl_fd, &start, held->dir_fd, lock_fd);
 }
 
+static int start_with_keeper(struct link *link, struct held *held, const struct job_group *group,
+                             int lock_fd)
+{
+        bool waited;
+        int fault;
+
+        do {
+                fault = keeper_take(link, held, &waited);
+                if (fault == 0)
+                        fault = start_hand_over(link, held, group, lock_fd);
+                if (fault != 0 && held->ctl_fd >= 0) {
+                        close(held->ctl_fd);
+                        held->ctl_fd = -1;
+                }
+        } while (fault == -EPIPE && waited);
+        return fault;
+}
+
 static int start_try(struct link *link, struct held *held)
 {
         struct job_group group;
@@ -97,9 +110,7 @@ static int start_try(struct link *link, struct held *held)
         if (fault == 0)
                 fault = slot_take(link, held, &group);
         if (fault == 0)
-                fault = keeper_take(link, held);
-        if (fault == 0)
-                fault = start_hand_over(link, held, &group, lock_fd);
+                fault = start_with_keeper(link, held, &group, lock_fd);
         if (lock_fd >= 0)
                 close(lock_fd);
         return fault;

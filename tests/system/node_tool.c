@@ -292,7 +292,6 @@ static void hear_accepts(struct peer *peer, struct px_slice body)
                 struct peer_job *job =
                         job_find(peer, message.items[i].job, message.items[i].fence);
 
-                job->accepted = message.items[i].code == 0;
                 job->accept_code = message.items[i].code;
         }
 }

@@ -12,7 +12,6 @@
 struct peer_job {
         struct px_job_id job;
         struct px_fence fence;
-        bool accepted;
         int accept_code;
         bool started;
         bool ended;

@@ -2,7 +2,7 @@
 /* test_node_attempt.c - an attempt's way from ASSIGN to RESULT_OK, and what repeats do to it. */
 #include "node_rig.h"
 
-TEST(an_attempt_is_accepted_once_it_is_entered_and_ends_with_a_result)
+TEST(an_attempt_is_entered_starts_and_ends_with_a_result)
 {
         rig_start();
         rig_up(4);
@@ -13,11 +13,37 @@ TEST(an_attempt_is_accepted_once_it_is_entered_and_ends_with_a_result)
         rig_result_ok(7, 1);
         RIG_EXPECT("[1000] enter 7.1\n"
                    "[1000] start 7.1\n"
-                   "[1000] ACCEPT 7.1\n"
                    "[1000] STARTED 7.1\n"
                    "[1000] RESULT 7.1 ok\n"
                    "[1000] remove 7.1\n");
         EXPECT_U64(node_attempts_count(rig_node()), 0);
+}
+
+TEST(of_a_short_job_only_its_result_is_said)
+{
+        rig_start();
+        rig_up(4);
+        rig_assign(4, 7, 1);
+        rig_entered(7, 1);
+        rig_ended(7, 1, PX_OUTCOME_OK, 0);
+        rig_until(1500);
+        RIG_EXPECT("[1000] enter 7.1\n"
+                   "[1000] start 7.1\n"
+                   "[1000] RESULT 7.1 ok\n");
+}
+
+TEST(an_attempt_that_is_slow_to_start_is_accepted_after_a_moment)
+{
+        rig_start();
+        rig_up(4);
+        rig_assign(4, 7, 1);
+        rig_entered(7, 1);
+        rig_until(1500);
+        rig_started(7, 1);
+        RIG_EXPECT("[1000] enter 7.1\n"
+                   "[1000] start 7.1\n"
+                   "[1020] ACCEPT 7.1\n"
+                   "[1500] STARTED 7.1\n");
 }
 
 TEST(a_repeated_assignment_is_accepted_again_and_starts_nothing)
@@ -33,7 +59,6 @@ TEST(a_repeated_assignment_is_accepted_again_and_starts_nothing)
         RIG_EXPECT("[1000] enter 7.1\n"
                    "[1000] start 7.1\n"
                    "[1000] ACCEPT 7.1\n"
-                   "[1000] ACCEPT 7.1\n"
                    "[1000] STARTED 7.1\n"
                    "[1000] ACCEPT 7.1\n");
 }
@@ -46,8 +71,7 @@ TEST(a_newer_attempt_starts_when_the_older_one_is_dead)
         rig_assign(4, 7, 2);
         rig_entered(7, 2);
         RIG_EXPECT("[1000] enter 7.2\n"
-                   "[1000] kill 7.1 fenced\n"
-                   "[1000] ACCEPT 7.2\n");
+                   "[1000] kill 7.1 fenced\n");
         rig_ended(7, 1, PX_OUTCOME_CANCELLED, 0);
         RIG_EXPECT("[1000] start 7.2\n"
                    "[1000] RESULT 7.1 cancelled\n");
@@ -68,7 +92,6 @@ TEST(a_newer_attempt_takes_the_place_of_one_that_never_ran)
                    "[1000] remove 7.2\n"
                    "[1000] kill 7.1 fenced\n"
                    "[1000] RESULT 7.2 gone\n"
-                   "[1000] ACCEPT 7.3\n"
                    "[1000] start 7.3\n"
                    "[1000] RESULT 7.1 cancelled\n");
 }
