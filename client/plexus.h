@@ -314,7 +314,7 @@ PLEXUS_API void plexus_lines_free(char **lines);
 
 struct plexus_status {
         uint64_t epoch, uptime_ms, blocked, queued, assigned, running, cancelling, ended, commit_index;
-        uint32_t nodes_up, nodes_draining, nodes_unreachable;
+        uint32_t nodes_up, nodes_draining, nodes_unreachable, nodes_reconnecting;
         double cpus, cpus_used;
         bool storage_full;
 };

@@ -28,7 +28,9 @@ int node_state(const struct node *node)
                 return PX_NODE_STATE_STOPPED;
         if (!node->alive)
                 return PX_NODE_STATE_UNREACHABLE;
-        return node->draining || node->stopping ? PX_NODE_STATE_DRAINING : PX_NODE_STATE_UP;
+        if (node->draining || node->stopping)
+                return PX_NODE_STATE_DRAINING;
+        return node->connected ? PX_NODE_STATE_UP : PX_NODE_STATE_RECONNECTING;
 }
 
 void node_row_of(const struct node *node, struct px_node_row *ret_row)
@@ -44,6 +46,12 @@ void node_row_of(const struct node *node, struct px_node_row *ret_row)
                 .first_wall_ms = node->first_wall_ms,
                 .seen_wall_ms = node->seen_wall_ms,
                 .stopped = node->stopped,
+                .cpus_milli = node->cpus_milli,
+                .memory_bytes = node->memory_bytes,
+                .version = node->version,
+                .kill_mode = node->kill_mode,
+                .enforces = node->enforces,
+                .accounts = node->accounts,
         };
 }
 
@@ -73,6 +81,12 @@ struct node *node_new(struct core *core, uint32_t id, const struct px_node_row *
                 .session = row->session,
                 .first_wall_ms = row->first_wall_ms,
                 .seen_wall_ms = row->seen_wall_ms,
+                .cpus_milli = row->cpus_milli,
+                .memory_bytes = row->memory_bytes,
+                .version = slice_own(row->version),
+                .kill_mode = slice_own(row->kill_mode),
+                .enforces = slice_own(row->enforces),
+                .accounts = slice_own(row->accounts),
         };
         memcpy(node->boot, row->boot.data, CORE_ID_BYTES);
         memcpy(node->spool, row->spool.data, CORE_ID_BYTES);

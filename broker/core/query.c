@@ -40,8 +40,7 @@ static struct px_node_view node_view(const struct core *core, const struct node 
         };
 }
 
-/* Cut where a message would become too long; nobody has so many nodes with such long lines. */
-#define VIEW_BYTES 160
+#define VIEW_BYTES 160 /* of the numbers in a view, and the heads of its texts */
 #define VIEWS_BYTES_MAX (PX_LIMIT_MESSAGE_BYTES - 16384)
 
 static size_t node_view_bytes(const struct node *node)
@@ -57,6 +56,8 @@ static size_t node_view_bytes(const struct node *node)
 
 void query_nodes(struct core *core, const struct px_m_nodes *query)
 {
+        size_t count_max = query->count == 0 ? PX_LIMIT_NODES
+                                             : PX_MIN(query->count, (uint32_t)PX_LIMIT_NODES);
         struct px_m_node_list list = {0};
         struct px_node_view *views;
         size_t bytes = 0;
@@ -68,9 +69,13 @@ void query_nodes(struct core *core, const struct px_m_nodes *query)
         {
                 const struct node *node = PX_CONTAINER_OF(at, struct node, link);
 
+                if (node->id <= query->after.value)
+                        continue;
                 bytes += node_view_bytes(node);
-                if (bytes > VIEWS_BYTES_MAX)
+                if (list.nodes_count == count_max || bytes > VIEWS_BYTES_MAX) {
+                        list.next = views[list.nodes_count - 1].node;
                         break;
+                }
                 views[list.nodes_count++] = node_view(core, node);
         }
         list.nodes = views;
@@ -93,6 +98,9 @@ static void status_nodes(const struct core *core, struct px_m_status_is *status)
                         break;
                 case PX_NODE_STATE_UNREACHABLE:
                         status->nodes_unreachable++;
+                        break;
+                case PX_NODE_STATE_RECONNECTING:
+                        status->nodes_reconnecting++;
                         break;
                 default:
                         break;
@@ -140,26 +148,27 @@ static struct px_principal_view principal_view(const struct principal *principal
         };
 }
 
-/* The newest, when there are more than a message holds. */
 void query_tokens(struct core *core, const struct px_m_tokens *query)
 {
+        size_t count_max = query->count == 0 ? PX_LIMIT_BATCH_ITEMS
+                                             : PX_MIN(query->count, (uint32_t)PX_LIMIT_BATCH_ITEMS);
         struct px_m_token_list list = {0};
         struct px_principal_view *views;
-        size_t skip = core->principals.count > PX_LIMIT_BATCH_ITEMS
-                              ? core->principals.count - PX_LIMIT_BATCH_ITEMS
-                              : 0;
 
         if (query_begin(core, query->session, query->done_below, VERB_TOKENS) == NULL)
                 return;
-        views = px_arena_alloc(&core->scratch, (core->principals.count + 1) * sizeof(*views));
+        views = px_arena_alloc(&core->scratch, count_max * sizeof(*views));
         PX_LIST_EACH(&core->principal_list, at)
         {
-                if (skip > 0) {
-                        skip--;
+                const struct principal *principal = PX_CONTAINER_OF(at, struct principal, link);
+
+                if (principal->id <= query->after.value)
                         continue;
+                if (list.principals_count == count_max) {
+                        list.next = views[list.principals_count - 1].principal;
+                        break;
                 }
-                views[list.principals_count++] =
-                        principal_view(PX_CONTAINER_OF(at, struct principal, link));
+                views[list.principals_count++] = principal_view(principal);
         }
         list.principals = views;
         FRAME(core, token_list, &list, core->command->header.correlation);

@@ -207,6 +207,12 @@ struct node {
         uint64_t session;
         int64_t first_wall_ms;
         int64_t seen_wall_ms;
+        uint32_t cpus_milli; /* what it said in its last HELLO, as the next five */
+        uint64_t memory_bytes;
+        struct px_slice version;
+        struct px_slice kill_mode;
+        struct px_slice enforces;
+        struct px_slice accounts;
         /* from here on RAM only */
         bool connected; /* its session holds: HELLO came, and neither BYE nor a lapse since */
         bool alive;     /* its lease has not lapsed */
@@ -219,17 +225,11 @@ struct node {
         struct timer repeat;
         struct px_link held; /* attempts */
         uint32_t held_count;
-        uint32_t cpus_milli;
         uint32_t cpus_used_milli;
-        uint64_t memory_bytes;
         uint64_t memory_used_bytes;
         uint32_t slots;
         struct px_slice *types;
         size_t types_count;
-        struct px_slice version;
-        struct px_slice kill_mode;
-        struct px_slice enforces;
-        struct px_slice accounts;
         struct seat *seats;
         size_t seats_count;
         struct px_link dirty_link;

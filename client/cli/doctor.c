@@ -196,8 +196,9 @@ static int check_mesh(struct cli *cli)
 
         if (error != PLEXUS_OK)
                 return bad(plexus_error_exit(error), "answers", plexus_detail(cli->px), "");
-        snprintf(text, sizeof text, "%u up, %u draining, %u lost; %g of %g cpus in use", status.nodes_up,
-                 status.nodes_draining, status.nodes_unreachable, status.cpus_used, status.cpus);
+        snprintf(text, sizeof text, "%u up, %u reconnecting, %u draining, %u lost; %g of %g cpus in use",
+                 status.nodes_up, status.nodes_reconnecting, status.nodes_draining, status.nodes_unreachable,
+                 status.cpus_used, status.cpus);
         if (status.nodes_up == 0)
                 return bad(CLI_JOB_NOT_OK, "nodes", text, "plexus join on a machine that shall run jobs");
         good("nodes", text);

@@ -77,24 +77,37 @@ static const struct output_column node_columns[] = {
 static const struct output_kind node_kind = {"plexus.node.v1", "nodes", node_columns,
                                              sizeof(struct plexus_node)};
 
-/* "2 up, 0 draining, 0 lost" */
+static size_t count_state(const struct plexus_node *nodes, size_t count, const char *state)
+{
+        size_t found = 0;
+
+        for (size_t i = 0; i < count; i++)
+                found += strcmp(nodes[i].state, state) == 0;
+        return found;
+}
+
+/* "2 up, 0 draining, 0 lost", and what else there is. */
 static void summarise(const struct plexus_node *nodes, size_t count, char *ret_text, size_t room)
 {
-        size_t up = 0;
-        size_t draining = 0;
+        static const char *const others[] = {"reconnecting", "stopped"};
+        int used = snprintf(ret_text, room, "%zu up, %zu draining, %zu lost",
+                            count_state(nodes, count, "up"), count_state(nodes, count, "draining"),
+                            count_state(nodes, count, "unreachable"));
 
-        for (size_t i = 0; i < count; i++) {
-                up += strcmp(nodes[i].state, "up") == 0;
-                draining += strcmp(nodes[i].state, "draining") == 0;
+        for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+                size_t found = count_state(nodes, count, others[i]);
+
+                if (found > 0 && (size_t)used < room)
+                        used += snprintf(ret_text + used, room - (size_t)used, ", %zu %s", found,
+                                         others[i]);
         }
-        snprintf(ret_text, room, "%zu up, %zu draining, %zu lost", up, draining, count - up - draining);
 }
 
 int verb_nodes(struct cli *cli)
 {
         struct plexus_node *nodes;
         size_t count;
-        char summary[96];
+        char summary[160];
         int error;
         int code = cli_connect(cli);
 

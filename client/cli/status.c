@@ -32,6 +32,7 @@ STATUS_NUMBER(get_epoch, row->status.epoch)
 STATUS_NUMBER(get_uptime, row->status.uptime_ms)
 STATUS_NUMBER(get_index, row->status.commit_index)
 STATUS_NUMBER(get_up, row->status.nodes_up)
+STATUS_NUMBER(get_reconnecting, row->status.nodes_reconnecting)
 STATUS_NUMBER(get_draining, row->status.nodes_draining)
 STATUS_NUMBER(get_unreachable, row->status.nodes_unreachable)
 STATUS_NUMBER(get_cpus, row->status.cpus)
@@ -53,6 +54,7 @@ static const struct output_column status_columns[] = {
         {"UPTIME", "uptime_s", OUTPUT_DURATION, true, false, get_uptime},
         {"INDEX", "commit_index", OUTPUT_INTEGER, true, false, get_index},
         {"NODES", "nodes_up", OUTPUT_INTEGER, false, false, get_up},
+        {"RECONNECTING", "nodes_reconnecting", OUTPUT_INTEGER, true, false, get_reconnecting},
         {"DRAINING", "nodes_draining", OUTPUT_INTEGER, true, false, get_draining},
         {"LOST", "nodes_unreachable", OUTPUT_INTEGER, true, false, get_unreachable},
         {"CPUS", "cpus", OUTPUT_DECIMAL, false, false, get_cpus},
@@ -78,8 +80,9 @@ static void print_people(const struct row *row)
         printf("broker   %s at %s, up %s\n", row->who.broker_version, row->who.url,
                output_duration(status->uptime_ms, uptime, sizeof uptime));
         printf("you are  %s (%s)\n", row->who.principal, row->who.role);
-        printf("nodes    %u up, %u draining, %u lost; %g of %g cpus in use\n", status->nodes_up,
-               status->nodes_draining, status->nodes_unreachable, status->cpus_used, status->cpus);
+        printf("nodes    %u up, %u reconnecting, %u draining, %u lost; %g of %g cpus in use\n", status->nodes_up,
+               status->nodes_reconnecting, status->nodes_draining, status->nodes_unreachable,
+               status->cpus_used, status->cpus);
         printf("jobs     %" PRIu64 " blocked, %" PRIu64 " queued, %" PRIu64 " running, %" PRIu64
                " cancelling, %" PRIu64 " ended\n",
                status->blocked, status->queued, status->assigned + status->running, status->cancelling,

@@ -10,7 +10,9 @@
 
 /* ---- nodes ---------------------------------------------------------------------------------------- */
 
-static int take_nodes(struct px_slice body, struct plexus_node **ret_nodes, size_t *ret_count)
+/* Append a page; *ret_next as in NODE_LIST. */
+static int take_nodes(struct px_slice body, struct plexus_node **nodes, size_t *count,
+                      struct px_node_id *ret_next)
 {
         struct px_m_node_list list;
         struct px_arena arena = {0};
@@ -19,27 +21,39 @@ static int take_nodes(struct px_slice body, struct plexus_node **ret_nodes, size
                 px_arena_fini(&arena);
                 return request_malformed("NODE_LIST");
         }
-        *ret_nodes = px_alloc(PX_MAX(list.nodes_count, 1) * sizeof(**ret_nodes));
-        *ret_count = list.nodes_count;
+        *nodes = px_realloc(*nodes, (*count + list.nodes_count + 1) * sizeof(**nodes));
         for (size_t i = 0; i < list.nodes_count; i++)
-                view_node(&list.nodes[i], &(*ret_nodes)[i]);
+                view_node(&list.nodes[i], &(*nodes)[(*count)++]);
+        *ret_next = list.next;
         px_arena_fini(&arena);
         return PX_OK;
 }
 
 int plexus_nodes(struct plexus *px, struct plexus_node **ret_nodes, size_t *ret_count)
 {
-        struct request request = {.expect = PX_M_NODE_LIST};
-        struct px_m_nodes nodes = {0};
-        struct px_buf frame = {0};
+        struct px_m_nodes query = {0};
+        struct plexus_node *nodes = NULL;
+        size_t count = 0;
         int code;
 
-        px_m_nodes_frame(&nodes, 0, 0, &frame);
-        code = request_call(px, &request, false, px_buf_slice(&frame), 0);
-        if (code == PX_OK)
-                code = take_nodes(px_buf_slice(&request.body), ret_nodes, ret_count);
-        request_fini(&request);
-        px_buf_fini(&frame);
+        do {
+                struct request request = {.expect = PX_M_NODE_LIST};
+                struct px_buf frame = {0};
+
+                px_m_nodes_frame(&query, 0, 0, &frame);
+                code = request_call(px, &request, false, px_buf_slice(&frame), 0);
+                if (code == PX_OK)
+                        code = take_nodes(px_buf_slice(&request.body), &nodes, &count,
+                                          &query.after);
+                request_fini(&request);
+                px_buf_fini(&frame);
+        } while (code == PX_OK && query.after.value != 0);
+        if (code == PX_OK) {
+                *ret_nodes = nodes;
+                *ret_count = count;
+        } else {
+                px_free(nodes);
+        }
         return code;
 }
 
@@ -198,8 +212,9 @@ int plexus_token_revoke(struct plexus *px, const char *name_or_id)
         return code;
 }
 
-static int take_tokens(struct px_slice body, struct plexus_token_info **ret_tokens,
-                       size_t *ret_count)
+/* Append a page; *ret_next as in TOKEN_LIST. */
+static int take_tokens(struct px_slice body, struct plexus_token_info **tokens, size_t *count,
+                       struct px_principal_id *ret_next)
 {
         struct px_m_token_list list;
         struct px_arena arena = {0};
@@ -208,27 +223,39 @@ static int take_tokens(struct px_slice body, struct plexus_token_info **ret_toke
                 px_arena_fini(&arena);
                 return request_malformed("TOKEN_LIST");
         }
-        *ret_tokens = px_alloc(PX_MAX(list.principals_count, 1) * sizeof(**ret_tokens));
-        *ret_count = list.principals_count;
+        *tokens = px_realloc(*tokens, (*count + list.principals_count + 1) * sizeof(**tokens));
         for (size_t i = 0; i < list.principals_count; i++)
-                view_token(&list.principals[i], &(*ret_tokens)[i]);
+                view_token(&list.principals[i], &(*tokens)[(*count)++]);
+        *ret_next = list.next;
         px_arena_fini(&arena);
         return PX_OK;
 }
 
 int plexus_tokens(struct plexus *px, struct plexus_token_info **ret_tokens, size_t *ret_count)
 {
-        struct request request = {.expect = PX_M_TOKEN_LIST};
-        struct px_m_tokens tokens = {0};
-        struct px_buf frame = {0};
+        struct px_m_tokens query = {0};
+        struct plexus_token_info *tokens = NULL;
+        size_t count = 0;
         int code;
 
-        px_m_tokens_frame(&tokens, 0, 0, &frame);
-        code = request_call(px, &request, false, px_buf_slice(&frame), 0);
-        if (code == PX_OK)
-                code = take_tokens(px_buf_slice(&request.body), ret_tokens, ret_count);
-        request_fini(&request);
-        px_buf_fini(&frame);
+        do {
+                struct request request = {.expect = PX_M_TOKEN_LIST};
+                struct px_buf frame = {0};
+
+                px_m_tokens_frame(&query, 0, 0, &frame);
+                code = request_call(px, &request, false, px_buf_slice(&frame), 0);
+                if (code == PX_OK)
+                        code = take_tokens(px_buf_slice(&request.body), &tokens, &count,
+                                           &query.after);
+                request_fini(&request);
+                px_buf_fini(&frame);
+        } while (code == PX_OK && query.after.value != 0);
+        if (code == PX_OK) {
+                *ret_tokens = tokens;
+                *ret_count = count;
+        } else {
+                px_free(tokens);
+        }
         return code;
 }
 

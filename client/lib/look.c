@@ -310,6 +310,7 @@ static void copy_status(const struct px_m_status_is *is, struct plexus_status *r
                 .nodes_up = is->nodes_up,
                 .nodes_draining = is->nodes_draining,
                 .nodes_unreachable = is->nodes_unreachable,
+                .nodes_reconnecting = is->nodes_reconnecting,
                 .cpus = (double)is->cpus_milli / 1000.0,
                 .cpus_used = (double)is->cpus_used_milli / 1000.0,
                 .storage_full = is->storage_full,

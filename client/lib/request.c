@@ -43,6 +43,21 @@ int request_malformed(const char *what)
         return detail_refuse(PX_E_PROTO, "the broker's answer (%s) cannot be read", what);
 }
 
+/* Of a question on `data`, while `cmd` works: name that hop, not the other. */
+static int refuse_late_question(struct plexus *px, int64_t timeout_ms)
+{
+        long long waited_ms = timeout_ms == 0 ? px->timeout_ms : timeout_ms;
+        const char *trouble = link_trouble(&px->data);
+
+        if (px->data.state == LINK_UP)
+                return detail_refuse(PX_E_TIMED_OUT, "no answer of %s within %lld ms",
+                                     px->data.current.words, waited_ms);
+        if (trouble[0] == '\0')
+                return detail_refuse(PX_E_UNREACHABLE,
+                                     "no connection to the data socket within %lld ms", waited_ms);
+        return detail_refuse(PX_E_UNREACHABLE, "no connection to the data socket: %s", trouble);
+}
+
 /* Wait until the request is done; the refusal with its detail. Lock held. */
 static int wait_done(struct plexus *px, struct request *request, int64_t timeout_ms)
 {
@@ -51,9 +66,8 @@ static int wait_done(struct plexus *px, struct request *request, int64_t timeout
         while (!request->done) {
                 if (lib_wait(px, request->changed, deadline_ms) || request->done)
                         continue;
-                if (request->frame.length > 0 && px->greeter.up && px->data.state != LINK_UP)
-                        return detail_refuse(PX_E_UNREACHABLE, "no connection to the data socket: %s",
-                                             link_trouble(&px->data));
+                if (request->frame.length > 0 && px->greeter.up)
+                        return refuse_late_question(px, timeout_ms);
                 return lib_refuse_late(px, timeout_ms);
         }
         if (request->code == PX_OK)

@@ -164,6 +164,7 @@ int player_hello(struct player *player)
                 .boot = px_slice_of(player->boot, sizeof(player->boot)),
                 .spool = px_slice_of(player->spool, sizeof(player->spool)),
                 .session = player->session,
+                .version = px_slice_text("0.1.0"),
                 .cpus_milli = player->cpus_milli,
                 .memory_bytes = player->memory_bytes,
                 .types = &type,

@@ -33,14 +33,20 @@ static void fake_end(void *context)
 
 static void connect_it(struct fake *fake)
 {
-        struct plexus_options options = {.url = fake->url, .timeout_ms = FAKE_MS};
+        struct plexus_options options = {.url = fake->url, .timeout_ms = fake->timeout_ms};
 
         fake->code = plexus_connect(&options, &fake->px);
 }
 
 void fake_start(struct fake *fake)
 {
-        *fake = (struct fake){.cmd = {.name = "cmd"}, .data = {.name = "data"}};
+        fake_start_timeout(fake, FAKE_MS);
+}
+
+void fake_start_timeout(struct fake *fake, int64_t timeout_ms)
+{
+        *fake = (struct fake){.cmd = {.name = "cmd"}, .data = {.name = "data"},
+                              .timeout_ms = timeout_ms};
         snprintf(fake->dir, sizeof(fake->dir), "%s", test_temp_dir());
         snprintf(fake->url, sizeof(fake->url), "local:%s", fake->dir);
         fake->context = zmq_ctx_new();

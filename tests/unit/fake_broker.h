@@ -29,6 +29,7 @@ struct fake {
         struct fake_socket cmd, data;
         struct px_arena arena;
         plexus *px;
+        int64_t timeout_ms; /* of its calls */
         pthread_t thread;
         int code;
         /* of a call made by fake_call() */
@@ -39,6 +40,8 @@ struct fake {
 
 /* Bind, connect a library, greet it as `session` FAKE_SESSION. All ends with the test. */
 void fake_start(struct fake *fake);
+/* The same with this default for its blocking calls. */
+void fake_start_timeout(struct fake *fake, int64_t timeout_ms);
 /* Make a blocking call of the library on another thread; fake_join() waits for its code. */
 void fake_call(struct fake *fake, void (*call)(struct fake *fake));
 int fake_join(struct fake *fake);

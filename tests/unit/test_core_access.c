@@ -261,4 +261,25 @@ TEST(the_list_of_tokens_shows_no_key)
         EXPECT_INT(list.principals_count, 8);
         EXPECT_BYTES(list.principals[1].name, px_slice_text("ana"));
         EXPECT_INT(list.principals[1].role, PX_ROLE_USER);
+        EXPECT_INT(list.next.value, 0);
+}
+
+TEST(tokens_come_in_pages)
+{
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct client root = driver_client(driver, ROOT);
+        struct px_m_token_list list = {0};
+        uint32_t last = 0;
+        size_t count = 0;
+
+        do {
+                ASK(&root, tokens, .session = root.session, .after = list.next, .count = 3);
+                EXPECT(DRIVER_READ(driver, root.peer, TOKEN_LIST, token_list, &list));
+                EXPECT(list.principals_count <= 3);
+                for (size_t i = 0; i < list.principals_count; i++, count++) {
+                        EXPECT(list.principals[i].principal.value > last);
+                        last = list.principals[i].principal.value;
+                }
+        } while (list.next.value != 0);
+        EXPECT_INT(count, 8);
 }

@@ -164,6 +164,68 @@ TEST(nodes_are_shown_with_what_they_hold)
         EXPECT_INT(list.nodes[0].state, PX_NODE_STATE_STOPPED);
 }
 
+TEST(nodes_come_in_pages)
+{
+        static const char *const names[] = {"w", "w-2", "w-3", "w-4", "w-5"};
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct client ana = driver_client(driver, ANA);
+        struct px_m_nodes message = {.session = ana.session, .done_below = 1};
+        struct px_m_node_list list;
+        size_t seen = 0;
+
+        for (size_t i = 0; i < PX_COUNT_OF(names); i++)
+                (void)driver_worker(driver, ANA, "w", "resize");
+        for (uint32_t count = 0; count <= 6; count++) {
+                message.count = count;
+                seen = 0;
+                do {
+                        ASK(&ana, nodes, &message);
+                        EXPECT(DRIVER_READ(driver, ana.peer, NODE_LIST, node_list, &list));
+                        EXPECT(count == 0 || list.nodes_count <= count);
+                        for (size_t i = 0; i < list.nodes_count; i++)
+                                EXPECT_BYTES(list.nodes[i].name, px_slice_text(names[seen++]));
+                        message.after = list.next;
+                } while (list.next.value != 0);
+                EXPECT_INT(seen, PX_COUNT_OF(names));
+        }
+}
+
+TEST(after_a_restart_a_node_reconnects_with_what_it_said_last)
+{
+        struct driver *driver = driver_start((struct driver_options){.lease_ms = 1000});
+        struct client ana;
+        struct px_m_nodes message = {.done_below = 1};
+        struct px_m_status ask = {.done_below = 1};
+        struct px_m_status_is status;
+        struct px_m_node_list list;
+
+        (void)driver_node(driver, KEY1, "n1");
+        driver_restart(driver, 100);
+        ana = driver_client(driver, ANA);
+        message.session = ask.session = ana.session;
+        ASK(&ana, nodes, &message);
+        EXPECT(DRIVER_READ(driver, ana.peer, NODE_LIST, node_list, &list));
+        EXPECT_INT(list.nodes[0].state, PX_NODE_STATE_RECONNECTING);
+        EXPECT_INT(list.nodes[0].cpus_milli, 2000);
+        EXPECT(list.nodes[0].version.length > 0);
+        ASK(&ana, status, &ask);
+        EXPECT(DRIVER_READ(driver, ana.peer, STATUS_IS, status_is, &status));
+        EXPECT_INT(status.nodes_up, 0);
+        EXPECT_INT(status.nodes_reconnecting, 1);
+        EXPECT_U64(status.cpus_milli, 0); /* nothing can run there now */
+        (void)driver_node(driver, KEY1, "n1");
+        ASK(&ana, nodes, &message);
+        EXPECT(DRIVER_READ(driver, ana.peer, NODE_LIST, node_list, &list));
+        EXPECT_INT(list.nodes[0].state, PX_NODE_STATE_UP);
+        driver_restart(driver, 100);
+        driver_run_ms(driver, 1001);
+        ana = driver_client(driver, ANA);
+        message.session = ana.session;
+        ASK(&ana, nodes, &message);
+        EXPECT(DRIVER_READ(driver, ana.peer, NODE_LIST, node_list, &list));
+        EXPECT_INT(list.nodes[0].state, PX_NODE_STATE_UNREACHABLE);
+}
+
 /* ---- words ------------------------------------------------------------------------------------------------ */
 
 static const char *words(struct reason_facts facts)

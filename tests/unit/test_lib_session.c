@@ -179,6 +179,18 @@ TEST(a_revoked_token_ends_every_call_now_and_later)
         EXPECT_TEXT(plexus_detail(fake.px), "revoked by root");
 }
 
+TEST(a_question_without_an_answer_names_the_hop_that_was_silent)
+{
+        struct plexus_shown shown;
+        struct plexus_status status;
+
+        fake_start_timeout(&fake, 1000);
+        EXPECT_INT(plexus_show(fake.px, 5, &shown), PLEXUS_TIMED_OUT);
+        EXPECT(strstr(plexus_detail(fake.px), "/data within 1000 ms") != NULL);
+        EXPECT_INT(plexus_status(fake.px, &status), PLEXUS_TIMED_OUT);
+        EXPECT(strstr(plexus_detail(fake.px), "/cmd within 1000 ms") != NULL);
+}
+
 TEST(an_answer_that_cannot_be_read_is_a_refusal)
 {
         fake_start(&fake);
