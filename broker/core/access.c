@@ -43,3 +43,8 @@ int access_read(int role, struct px_principal_id principal, struct px_principal_
                 return PX_E_DENIED;
         return owner.value == principal.value || access_sees_all(role) ? PX_OK : PX_E_ABSENT;
 }
+
+int access_upload(int role)
+{
+        return role_may(role, VERB_SUBMIT) ? PX_OK : PX_E_DENIED;
+}

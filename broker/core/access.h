@@ -10,5 +10,7 @@ bool access_sees_all(int role);
 /* May a principal of this role read what belongs to `owner`?
  * Refuses: PX_E_DENIED the role reads nothing; PX_E_ABSENT it is not theirs, and is called absent. */
 int access_read(int role, struct px_principal_id principal, struct px_principal_id owner);
+/* Refuses: PX_E_DENIED the role submits no jobs, and so stores no files. */
+int access_upload(int role);
 
 #endif

@@ -297,6 +297,11 @@ static void purge_rows(struct core *core, uint64_t id, const struct px_job_row *
                 row_key_add_bytes(&user, row->key);
                 delete_row(core, PX_TABLE_KEY, &user);
         }
+        if (row->flags & JOB_HAS_BLOB) {
+                struct row_key use = submit_blob_use_key(row->owner.value, row->blob, id);
+
+                delete_row(core, PX_TABLE_BLOB_USE, &use);
+        }
 }
 
 static void purge(struct core *core, uint64_t id, const struct px_job_row *row)

@@ -91,17 +91,20 @@ void job_row_of(const struct job *job, struct px_job_row *ret_row)
         ret_row->content = job->more->content;
         if (job->flags & JOB_HAS_KEY)
                 ret_row->key = px_slice_of(job->more->key, CORE_KEY_HASH_BYTES);
+        if (job->flags & JOB_HAS_BLOB)
+                ret_row->blob = px_slice_of(job->more->blob, CORE_BLOB_BYTES);
 }
 
 static bool row_needs_more(const struct px_job_row *row)
 {
         return row->lost_after_ms != 0 || row->backoff_ms != 0 || row->deadline_ms != 0 ||
-               row->start_wall_ms != 0 || (row->flags & JOB_HAS_KEY) != 0;
+               row->start_wall_ms != 0 || (row->flags & (JOB_HAS_KEY | JOB_HAS_BLOB)) != 0;
 }
 
 static bool row_is_sound(const struct core *core, const struct px_job_row *row)
 {
         bool has_key = (row->flags & JOB_HAS_KEY) != 0;
+        bool has_blob = (row->flags & JOB_HAS_BLOB) != 0;
 
         return row->state != 0 && row->on_lost != 0 && row->reason != 0 &&
                row->failures <= UINT16_MAX && row->losses <= UINT8_MAX &&
@@ -109,6 +112,7 @@ static bool row_is_sound(const struct core *core, const struct px_job_row *row)
                row->priority <= PX_LIMIT_PRIORITY && row->spec_chunks <= UINT16_MAX &&
                row->result_chunks <= UINT16_MAX && row->flags <= JOB_STORED_FLAGS &&
                row->key.length == (has_key ? CORE_KEY_HASH_BYTES : 0) &&
+               row->blob.length == (has_blob ? CORE_BLOB_BYTES : 0) &&
                principal_find(core, row->owner.value) != NULL;
 }
 
@@ -145,6 +149,8 @@ bool job_of_row(struct core *core, uint64_t id, const struct px_job_row *row, st
         job->more->content = row->content;
         if (row->key.length > 0)
                 memcpy(job->more->key, row->key.data, CORE_KEY_HASH_BYTES);
+        if (row->blob.length > 0)
+                memcpy(job->more->blob, row->blob.data, CORE_BLOB_BYTES);
         return true;
 }
 

@@ -25,7 +25,8 @@ enum {
         JOB_HAS_NAME = 8,
         JOB_HAS_RESULT = 16,
         JOB_HAS_KEY = 32,
-        JOB_STORED_FLAGS = 63,
+        JOB_HAS_BLOB = 64,
+        JOB_STORED_FLAGS = 127,
 };
 
 struct row {

@@ -14,6 +14,7 @@
 #define CORE_ID_BYTES 16 /* cluster, boot and spool ids */
 #define CORE_PUBLIC_KEY_BYTES 32
 #define CORE_KEY_HASH_BYTES 16
+#define CORE_BLOB_BYTES 32
 #define CORE_BACKOFF_MAX_MS 3600000
 #define CORE_LOST_AFTER_MS 3600000
 #define CORE_POLICY_MS_MAX (366LL * 24 * 3600 * 1000) /* largest backoff, lost_after */
@@ -77,6 +78,7 @@ struct job_more {
         uint64_t lost_after_ms;
         uint64_t content;
         uint8_t key[CORE_KEY_HASH_BYTES];
+        uint8_t blob[CORE_BLOB_BYTES];
 };
 
 /* An attempt that a node holds, as far as the core knows. job == NULL: a ghost, an attempt of the
@@ -157,6 +159,9 @@ struct queue {
 };
 
 struct row_key submit_key(uint32_t owner, struct px_slice key); /* of table key */
+struct row_key submit_blob_key(uint32_t owner, struct px_slice blob); /* of table blob */
+/* That a job uses a file of the blob store: the file stays while there is such a row. */
+struct row_key submit_blob_use_key(uint32_t owner, struct px_slice blob, uint64_t job);
 
 struct shape *shape_find(const struct core *core, uint32_t id);
 /* The shape of a request, made (with its row) if new. NULL: PX_LIMIT_SHAPES. */

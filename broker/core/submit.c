@@ -3,7 +3,10 @@
  * Source: RELIABILITY 4.1, 4.2.
  *
  * A user's key is remembered as a row (owner, hash of the key) -> (job, hash of the submission): the
- * same content gives the same job again, other content is a conflict. */
+ * same content gives the same job again, other content is a conflict.
+ *
+ * A large standard input was uploaded before and is named by its content. The shell says as a fact
+ * whether the file is here; a row (owner, content, job) keeps it while the job is remembered. */
 #include "state.h"
 
 /* What became of one item. */
@@ -105,9 +108,32 @@ static struct fate check_task(const struct px_submit_job *item, const struct px_
         return (struct fate){0};
 }
 
+/* The file is here, and as long as the specification says. */
+static struct fate check_blob(struct core *core, const struct px_submit_job *item,
+                              const struct px_spec *spec)
+{
+        struct px_blob_row row;
+        struct px_slice value;
+        struct row_key key;
+
+        if (!px_slice_equal(item->blob, spec->blob) || item->blob.length != CORE_BLOB_BYTES ||
+            item->kind != PX_JOB_KIND_COMMAND || !spec->has_stdin || spec->input.length > 0)
+                return refused(PX_E_INVALID, "a stored file is the standard input of a command");
+        if (spec->blob_bytes > PX_LIMIT_STDIN_BYTES)
+                return refused(PX_E_LIMIT, "standard input is above STDIN_BYTES (8388608)");
+        key = submit_blob_key(core->principal->id, item->blob);
+        if (!fact_find(core, PX_TABLE_BLOB, &key, &value) ||
+            px_blob_row_decode(value, &core->item, &row) != PX_WIRE_OK)
+                return refused(PX_E_ABSENT, "its standard input is not stored here; upload it again");
+        if (row.bytes != spec->blob_bytes)
+                return refused(PX_E_INVALID, "the stored file has another length");
+        return (struct fate){0};
+}
+
 static struct fate check_spec(struct core *core, const struct px_submit_job *item)
 {
         struct px_spec spec;
+        struct fate fate;
 
         switch (px_spec_decode(item->spec, &core->item, &spec)) {
         case PX_WIRE_OK:
@@ -118,10 +144,14 @@ static struct fate check_spec(struct core *core, const struct px_submit_job *ite
                 return refused(PX_E_PROTO, "the specification is malformed");
         }
         if (item->kind == PX_JOB_KIND_COMMAND)
-                return check_command(core, item, &spec);
-        if (item->kind == PX_JOB_KIND_TASK)
-                return check_task(item, &spec);
-        return refused(PX_E_INVALID, "a job is a command or a task");
+                fate = check_command(core, item, &spec);
+        else if (item->kind == PX_JOB_KIND_TASK)
+                fate = check_task(item, &spec);
+        else
+                fate = refused(PX_E_INVALID, "a job is a command or a task");
+        if (fate.code == 0 && (item->blob.length > 0 || spec.blob.length > 0))
+                fate = check_blob(core, item, &spec);
+        return fate;
 }
 
 static struct fate check_room(const struct core *core)
@@ -149,6 +179,22 @@ struct row_key submit_key(uint32_t owner, struct px_slice key)
         key_hash(owner, key, hash);
         row_key_add_bytes(&row, px_slice_of(hash, sizeof(hash)));
         return row;
+}
+
+struct row_key submit_blob_key(uint32_t owner, struct px_slice blob)
+{
+        struct row_key key = row_key_u32(owner);
+
+        row_key_add_bytes(&key, blob);
+        return key;
+}
+
+struct row_key submit_blob_use_key(uint32_t owner, struct px_slice blob, uint64_t job)
+{
+        struct row_key key = submit_blob_key(owner, blob);
+
+        row_key_add_u64(&key, job);
+        return key;
 }
 
 static uint64_t submit_content(struct core *core, const struct px_submit_job *item)
@@ -207,6 +253,19 @@ static void put_name(struct core *core, struct job *job, const struct px_submit_
         put_row(core, PX_TABLE_NAME, &key, px_buf_slice(&core->bytes));
 }
 
+static void put_blob(struct core *core, struct job *job, const struct px_submit_job *item)
+{
+        struct row_key key;
+
+        if (item->blob.length == 0)
+                return;
+        PX_ASSERT(item->blob.length == CORE_BLOB_BYTES);
+        memcpy(job_more(core, job)->blob, item->blob.data, CORE_BLOB_BYTES);
+        job->flags |= JOB_HAS_BLOB;
+        key = submit_blob_use_key(job->owner, item->blob, job->id);
+        put_row(core, PX_TABLE_BLOB_USE, &key, PX_SLICE_NONE);
+}
+
 /* What has no effect is not kept: most jobs need no record of it. */
 static void set_policy(struct core *core, struct job *job, const struct px_submit_job *item)
 {
@@ -249,6 +308,7 @@ static struct job *submit_apply(struct core *core, const struct px_submit_job *i
         put_row_chunks(core, PX_TABLE_SPEC, job->id, item->spec);
         put_name(core, job, item);
         put_owner(core, job);
+        put_blob(core, job, item);
         if (item->key.length > 0)
                 key_put(core, job, item, content);
         reason = job_waits_for(core, job);

@@ -38,19 +38,24 @@ static const struct core_fact *want(struct wants *wants, uint8_t table, const st
         return fact != NULL && fact->found ? fact : NULL;
 }
 
-static void want_keys(struct wants *wants)
+static void want_submit(struct wants *wants)
 {
         struct px_m_submit submit;
 
         if (px_m_submit_decode(wants->command->body, &wants->arena, &submit) != PX_WIRE_OK)
                 return;
         for (size_t i = 0; i < submit.jobs_count; i++) {
+                uint32_t owner = wants->command->principal.value;
                 struct row_key key;
 
-                if (submit.jobs[i].key.length == 0)
-                        continue;
-                key = submit_key(wants->command->principal.value, submit.jobs[i].key);
-                (void)want(wants, PX_TABLE_KEY, &key);
+                if (submit.jobs[i].key.length > 0) {
+                        key = submit_key(owner, submit.jobs[i].key);
+                        (void)want(wants, PX_TABLE_KEY, &key);
+                }
+                if (submit.jobs[i].blob.length > 0) {
+                        key = submit_blob_key(owner, submit.jobs[i].blob);
+                        (void)want(wants, PX_TABLE_BLOB, &key);
+                }
         }
 }
 
@@ -156,7 +161,7 @@ void core_wants(const struct core *core, const struct core_command *command, str
                 return;
         switch (command->header.type) {
         case PX_M_SUBMIT:
-                want_keys(&wants);
+                want_submit(&wants);
                 break;
         case PX_M_WATCH:
                 want_watch(&wants);

@@ -3,6 +3,8 @@
  * Layer: L4 (broker/shell). */
 #include "batch.h"
 
+#include "px_codec.h"
+
 #define PREFETCH_ROUNDS_MAX 3 /* core_wants() promises two */
 
 struct batch *batch_new(void)
@@ -84,21 +86,39 @@ static size_t count_rows(struct px_slice rows)
         return count;
 }
 
+/* Whether a file is here: a fact of this moment, kept true for a while by asking. */
+static bool read_blob(struct batch *batch, struct px_slice key)
+{
+        struct blob_name name;
+        struct px_blob_row row;
+
+        if (key.length != sizeof(uint32_t) + BLOB_HASH_BYTES)
+                return false;
+        name.owner = px_get_be32(key.data);
+        memcpy(name.hash, key.data + sizeof(uint32_t), BLOB_HASH_BYTES);
+        if (!blobs_find(batch->blobs, &name, &row.bytes))
+                return false;
+        px_blob_row_encode(&row, &batch->value);
+        return true;
+}
+
 /* A damaged row is set aside by the log and counts as absent. */
-static struct core_fact read_fact(struct batch *batch, struct px_log *log, const struct row *row)
+static struct core_fact read_fact(struct batch *batch, const struct row *row)
 {
         struct core_fact fact = {.table = row->table};
 
         px_buf_reset(&batch->value);
         fact.key = px_arena_copy(&batch->arena, row->key);
-        fact.found = px_read_get(log, row->table, row->key, &batch->value) == PX_OK;
+        fact.found = row->table == PX_TABLE_BLOB
+                             ? read_blob(batch, row->key)
+                             : px_read_get(batch->log, row->table, row->key, &batch->value) == PX_OK;
         if (fact.found)
                 fact.value = px_arena_copy(&batch->arena, px_buf_slice(&batch->value));
         return fact;
 }
 
 /* One round: read what the command wants beside the facts it has. false: nothing more. */
-static bool prefetch_round(struct batch *batch, const struct core *core, struct px_log *log,
+static bool prefetch_round(struct batch *batch, const struct core *core,
                            struct core_command *command)
 {
         struct core_fact *facts;
@@ -117,26 +137,29 @@ static bool prefetch_round(struct batch *batch, const struct core *core, struct 
         if (known > 0)
                 memcpy(facts, command->facts, known * sizeof(*facts));
         for (size_t i = known; rows_next(wants, &offset, &row); i++)
-                facts[i] = read_fact(batch, log, &row);
+                facts[i] = read_fact(batch, &row);
         command->facts = facts;
         command->facts_count = known + count;
         return true;
 }
 
 /* What a row says may want further rows: at most PREFETCH_ROUNDS_MAX rounds. */
-static void prefetch_one(struct batch *batch, const struct core *core, struct px_log *log,
+static void prefetch_one(struct batch *batch, const struct core *core,
                          struct core_command *command)
 {
         for (int round = 0; round < PREFETCH_ROUNDS_MAX; round++) {
-                if (!prefetch_round(batch, core, log, command))
+                if (!prefetch_round(batch, core, command))
                         return;
         }
 }
 
-void batch_prefetch(struct batch *batch, const struct core *core, struct px_log *log)
+void batch_prefetch(struct batch *batch, const struct core *core, struct px_log *log,
+                    struct blobs *blobs)
 {
+        batch->log = log;
+        batch->blobs = blobs;
         for (size_t i = 0; i < batch->commands_count; i++)
-                prefetch_one(batch, core, log, &batch->commands[i]);
+                prefetch_one(batch, core, &batch->commands[i]);
 }
 
 void batch_reset(struct batch *batch)

@@ -6,6 +6,7 @@
 
 #include <zmq.h>
 
+#include "blobs.h"
 #include "core.h"
 #include "px_read.h"
 
@@ -23,6 +24,8 @@ struct batch {
         size_t messages_count;
         size_t bytes;
         struct px_arena arena; /* facts, bodies of own commands */
+        struct px_log *log; /* while facts are read, as blobs */
+        struct blobs *blobs;
         struct px_buf wants;
         struct px_buf value;
 };
@@ -42,8 +45,10 @@ void batch_add_own(struct batch *batch, uint64_t peer, struct px_slice frame);
 /* Add a command in the name of a peer. Owns: frame is copied. */
 void batch_add_for(struct batch *batch, uint8_t origin, uint64_t peer,
                    struct px_principal_id principal, struct px_slice frame);
-/* Read the rows that the commands need (core_wants) and hang them on as facts. */
-void batch_prefetch(struct batch *batch, const struct core *core, struct px_log *log);
+/* Read the rows that the commands need (core_wants) and hang them on as facts; what they ask of the
+ * store of files is answered like a row. */
+void batch_prefetch(struct batch *batch, const struct core *core, struct px_log *log,
+                    struct blobs *blobs);
 void batch_reset(struct batch *batch);
 
 #endif

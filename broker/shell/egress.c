@@ -141,6 +141,7 @@ static void *run(void *context)
                 more = stream_turn(egress);
                 tick(egress);
                 log_keep_house(egress);
+                blob_keep_house(egress);
         }
         egress->sync_now = true;
         log_turn(egress);

@@ -7,6 +7,7 @@
 #ifndef PX_EGRESS_H
 #define PX_EGRESS_H
 
+#include "blobs.h"
 #include "core.h"
 #include "keys.h"
 #include "px_base.h"
@@ -18,6 +19,7 @@ struct egress_options {
         void *zmq_context;
         struct px_log *log;
         struct keys *keys;            /* principal of a message, role, name; thread-safe snapshots */
+        struct blobs *blobs;          /* outlives the egress, which alone uploads, reads and sweeps */
         const char *logs_dir;         /* existing; segments live here */
         const char *const *data_endpoints;   /* to bind, NULL-terminated: ipc:// and tcp:// */
         const char *const *events_endpoints;

@@ -7,6 +7,7 @@
  *   egress_attempt.c  attempts whose output may come in or is followed; from postings or from rows
  *   egress_log.c      output of nodes: order, segments, flushing, acknowledgements, retention
  *   egress_progress.c latest progress of running attempts
+ *   egress_blob.c     files up from clients, down to nodes; forgetting those that nothing uses
  *   query*.c          LIST, SHOW, LOG_AT: read transactions
  *   stream*.c         live streams with byte credits
  *   publish.c         PUB, and the events of the last moments in RAM */
@@ -179,6 +180,7 @@ struct egress {
         int64_t tick_ms;
         int64_t progress_ms;
         int64_t retain_ms;
+        int64_t sweep_ms; /* when the store of files is swept next */
         int64_t dirty_ms;    /* since when something waits for a flush */
         int64_t no_space_ms; /* until when nothing is appended; 0 = there is space */
         bool sync_now;
@@ -232,6 +234,15 @@ void attempt_final(struct egress_attempt *attempt, const struct px_use *use);
 void attempt_settle(struct egress *egress, struct egress_attempt *attempt);
 void attempt_job_settle(struct egress *egress, struct egress_job *job);
 void attempt_fini(struct egress *egress);
+
+/* ---- egress_blob.c ------------------------------------------------------------------------------------------ */
+
+void blob_take_open(struct egress *egress, struct egress_peer *peer, uint64_t correlation,
+                    const struct px_m_blob_open *open);
+void blob_take_data(struct egress *egress, struct egress_peer *peer, uint64_t correlation,
+                    const struct px_m_blob_data *data);
+void blob_take_get(struct egress *egress, struct egress_peer *peer, const struct px_m_blob_get *get);
+void blob_keep_house(struct egress *egress);
 
 /* ---- egress_log.c ------------------------------------------------------------------------------------------ */
 

@@ -131,6 +131,9 @@ union message_body {
         struct px_m_log_data log_data;
         struct px_m_log_final log_final;
         struct px_m_progress progress;
+        struct px_m_blob_get blob_get;
+        struct px_m_blob_open blob_open;
+        struct px_m_blob_data blob_data;
         struct px_m_list list;
         struct px_m_show show;
         struct px_m_log_at log_at;
@@ -161,6 +164,11 @@ static int take_node_word(struct egress *egress, struct egress_peer *peer, uint1
                 result = px_m_progress_decode(body, &egress->arena, &in.progress);
                 if (result == PX_WIRE_OK)
                         progress_take(egress, peer, &in.progress);
+                return result;
+        case PX_M_BLOB_GET:
+                result = px_m_blob_get_decode(body, &egress->arena, &in.blob_get);
+                if (result == PX_WIRE_OK)
+                        blob_take_get(egress, peer, &in.blob_get);
                 return result;
         default:
                 return PX_WIRE_BAD;
@@ -205,6 +213,16 @@ static int take_question(struct egress *egress, struct egress_peer *peer,
                 if (result == PX_WIRE_OK)
                         stream_close_number(egress, peer, in.stream_close.stream);
                 return result;
+        case PX_M_BLOB_OPEN:
+                result = px_m_blob_open_decode(body, &egress->arena, &in.blob_open);
+                if (result == PX_WIRE_OK)
+                        blob_take_open(egress, peer, header->correlation, &in.blob_open);
+                return result;
+        case PX_M_BLOB_DATA:
+                result = px_m_blob_data_decode(body, &egress->arena, &in.blob_data);
+                if (result == PX_WIRE_OK)
+                        blob_take_data(egress, peer, header->correlation, &in.blob_data);
+                return result;
         default:
                 return PX_WIRE_BAD;
         }
@@ -220,7 +238,8 @@ static void take(struct egress *egress, struct egress_peer *peer,
                 pong(egress, peer, header->correlation);
                 return;
         }
-        if (header->type >= PX_M_LOG_DATA && header->type <= PX_M_PROGRESS)
+        if ((header->type >= PX_M_LOG_DATA && header->type <= PX_M_PROGRESS) ||
+            header->type == PX_M_BLOB_GET)
                 result = take_node_word(egress, peer, header->type, body, payload);
         else
                 result = take_question(egress, peer, header, body);

@@ -76,7 +76,7 @@ void loop_step(struct shell *shell)
         PX_ASSERT(batch->commands_count > 0);
         for (size_t i = 0; i < batch->commands_count; i++)
                 remember(shell, &batch->commands[i]);
-        batch_prefetch(batch, shell->core, shell->log);
+        batch_prefetch(batch, shell->core, shell->log, shell->blobs);
         record_batch(shell->record, &step);
         core_step(shell->core, &step, &stepped->output);
         record_output(shell->record, &stepped->output);

@@ -272,6 +272,7 @@ static int start_egress(struct shell *shell)
         char data[2][SOCKET_ENDPOINT_ROOM];
         char events[2][SOCKET_ENDPOINT_ROOM];
         char logs_dir[PATH_MAX];
+        char blobs_dir[PATH_MAX];
         char text[TEXT_ROOM] = "";
         const char *data_endpoints[ENDPOINTS_MAX] = {data[0]};
         const char *events_endpoints[ENDPOINTS_MAX] = {events[0]};
@@ -301,6 +302,15 @@ static int start_egress(struct shell *shell)
         if (snprintf(logs_dir, sizeof(logs_dir), "%s/logs", shell->options->dir) >=
             (int)sizeof(logs_dir))
                 return refuse(BROKER_EXIT_DIRECTORY, "the path of the logs is too long");
+        if (snprintf(blobs_dir, sizeof(blobs_dir), "%s/blobs", shell->options->dir) >=
+            (int)sizeof(blobs_dir))
+                return refuse(BROKER_EXIT_DIRECTORY, "the path of the files is too long");
+        fault = blobs_open(blobs_dir, 0, &shell->blobs);
+        if (fault != 0) {
+                snprintf(text, sizeof(text), "%s: %s", blobs_dir, strerror(-fault));
+                return refuse(BROKER_EXIT_DIRECTORY, text);
+        }
+        options.blobs = shell->blobs;
         fault = egress_start(&options, &shell->egress, text, sizeof(text));
         return fault == 0 ? BROKER_EXIT_OK : refuse(status_of_bind(fault), text);
 }
@@ -402,6 +412,7 @@ static void bring_down(struct shell *shell)
         for (size_t i = 0; i < SHELL_SOCKETS; i++)
                 socket_close(shell->sockets[i]);
         egress_stop(shell->egress);
+        blobs_close(shell->blobs);
         zap_stop(shell->zap);
         if (shell->zmq_context != NULL)
                 zsys_shutdown();

@@ -68,6 +68,7 @@ struct shell {
         bool few_files_left; /* and said so */
         int64_t keys_due_ms; /* steady time at which expiry is looked at */
         struct zap *zap;
+        struct blobs *blobs;
         struct egress *egress;
         struct peers *peers;
         struct strikes strikes;

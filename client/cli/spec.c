@@ -11,7 +11,7 @@
 
 #include "output.h"
 
-#define INPUT_BYTES_MAX (512u * 1024) /* what one submit carries */
+#define INPUT_BYTES_MAX (8u << 20) /* STDIN_BYTES of the limits in protocol.md */
 
 /* ---- environment ---------------------------------------------------------------------------------------- */
 

@@ -76,6 +76,7 @@ static void init_state(struct plexus *px)
         lib_condition_init(&px->changed);
         lib_condition_init(&px->ended);
         px_list_init(&px->submits);
+        px_list_init(&px->submits_uploading);
         px_list_init(&px->queries);
         px_list_init(&px->streams);
         px_list_init(&px->watches_due);

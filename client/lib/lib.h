@@ -76,6 +76,7 @@ struct plexus {
         /* submits that wait to share a message */
         struct px_link submits;
         size_t submits_count, submits_bytes;
+        struct px_link submits_uploading; /* their standard input goes first */
 
         /* data socket */
         bool data_wanted;

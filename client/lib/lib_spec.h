@@ -7,9 +7,18 @@
 #include "plexus.h"
 #include "px_base.h"
 
-/* Append one encoded submit_job.
+#define SPEC_INPUT_BYTES 65536
+
+/* What goes through the broker's store of files before the job is submitted. */
+struct spec_blob {
+        bool used;
+        uint8_t hash[32]; /* SHA-256 */
+};
+
+/* Append one encoded submit_job; a standard input above SPEC_INPUT_BYTES is named in it, not held.
  * Refuses: PX_E_INVALID, PX_E_LIMIT; the detail names the limit and the value. Nothing is appended
  * then. */
-int spec_encode(const struct plexus_job_spec *spec, struct px_buf *ret_job);
+int spec_encode(const struct plexus_job_spec *spec, struct px_buf *ret_job,
+                struct spec_blob *ret_blob);
 
 #endif

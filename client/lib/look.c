@@ -180,7 +180,7 @@ static void show_spec(const struct px_spec *spec, struct px_arena *arena, struct
         shown->cwd = px_arena_text(arena, spec->cwd);
         shown->scratch = spec->scratch;
         shown->has_input = spec->has_stdin;
-        shown->input_bytes = spec->input.length;
+        shown->input_bytes = spec->blob.length > 0 ? spec->blob_bytes : spec->input.length;
         shown->time_limit_ms = spec->time_limit_ms;
         shown->grace_ms = spec->grace_ms;
         shown->log_bytes = spec->log_bytes != 0 ? spec->log_bytes : PX_LIMIT_LOG_ATTEMPT_BYTES;

@@ -121,10 +121,10 @@ void session_die(struct plexus *px, int code, struct px_slice text)
                 request_finish(px, value, code, px_slice_text(px->dead_text), PX_SLICE_NONE,
                                PX_SLICE_NONE);
         }
-        PX_LIST_EACH(&px->queries, link)
-        {
+        for (struct px_link *link = px->queries.next; link != &px->queries;) {
                 struct request *query = PX_CONTAINER_OF(link, struct request, link);
 
+                link = link->next; /* a query whose end is awaited by a function may be freed by it */
                 if (!query->done)
                         request_finish(px, query, code, px_slice_text(px->dead_text), PX_SLICE_NONE,
                                        PX_SLICE_NONE);

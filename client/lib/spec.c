@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -120,17 +121,29 @@ static int add_cwd(const struct plexus_job_spec *in, struct px_arena *arena, str
         return check_text("the directory", cwd, PX_LIMIT_PATH_BYTES, "PATH_BYTES", &spec->cwd);
 }
 
-static int add_input(const struct plexus_job_spec *in, struct px_spec *spec)
+static int add_input(const struct plexus_job_spec *in, struct px_spec *spec,
+                     struct spec_blob *blob)
 {
-        CHECK(check_bytes(in->argv != NULL ? "the standard input" : "the task's payload",
-                          in->input_bytes, PX_LIMIT_STDIN_BYTES, "STDIN_BYTES"));
+        if (in->argv != NULL)
+                CHECK(check_bytes("the standard input", in->input_bytes, PX_LIMIT_STDIN_BYTES,
+                                  "STDIN_BYTES"));
+        else
+                CHECK(check_bytes("the task's payload", in->input_bytes, PX_LIMIT_INPUT_BYTES,
+                                  "INPUT_BYTES"));
         spec->has_stdin = in->has_input || in->input_bytes > 0;
+        blob->used = in->argv != NULL && in->input_bytes > SPEC_INPUT_BYTES;
+        if (blob->used) {
+                crypto_hash_sha256(blob->hash, in->input, in->input_bytes);
+                spec->blob = px_slice_of(blob->hash, sizeof(blob->hash));
+                spec->blob_bytes = in->input_bytes;
+                return PX_OK;
+        }
         spec->input = px_slice_of(in->input_bytes > 0 ? in->input : NULL, in->input_bytes);
         return PX_OK;
 }
 
 static int encode_spec(const struct plexus_job_spec *in, struct px_arena *arena,
-                       struct px_buf *ret_spec)
+                       struct spec_blob *blob, struct px_buf *ret_spec)
 {
         struct px_spec spec = {
                 .time_limit_ms = in->time_limit_ms,
@@ -144,7 +157,7 @@ static int encode_spec(const struct plexus_job_spec *in, struct px_arena *arena,
         CHECK(add_argv(in, arena, &spec));
         CHECK(add_env(in, arena, &spec));
         CHECK(add_cwd(in, arena, &spec));
-        CHECK(add_input(in, &spec));
+        CHECK(add_input(in, &spec, blob));
         px_spec_encode(&spec, ret_spec);
         return check_bytes("the specification (arguments, environment, input)", ret_spec->length,
                            PX_LIMIT_SPEC_BYTES, "SPEC_BYTES");
@@ -220,28 +233,34 @@ static int check_kind(const struct plexus_job_spec *in)
         return PX_OK;
 }
 
-static int encode(const struct plexus_job_spec *in, struct px_arena *arena, struct px_buf *spec,
-                  struct px_submit_job *job)
+static int encode(const struct plexus_job_spec *in, struct px_arena *arena, struct spec_blob *blob,
+                  struct px_buf *spec, struct px_submit_job *job)
 {
         CHECK(check_kind(in));
         CHECK(add_texts(in, job));
         CHECK(add_labels(in, arena, job));
         CHECK(add_numbers(in, job));
-        CHECK(encode_spec(in, arena, spec));
+        CHECK(encode_spec(in, arena, blob, spec));
         job->kind = in->argv != NULL ? PX_JOB_KIND_COMMAND : PX_JOB_KIND_TASK;
         job->spec = px_buf_slice(spec);
+        if (blob->used)
+                job->blob = px_slice_of(blob->hash, sizeof(blob->hash));
         return PX_OK;
 }
 
-int spec_encode(const struct plexus_job_spec *in, struct px_buf *ret_job)
+int spec_encode(const struct plexus_job_spec *in, struct px_buf *ret_job,
+                struct spec_blob *ret_blob)
 {
+        struct spec_blob blob = {0};
         struct px_arena arena = {0};
         struct px_buf spec = {0};
         struct px_submit_job job = {0};
-        int code = encode(in, &arena, &spec, &job);
+        int code = encode(in, &arena, &blob, &spec, &job);
 
-        if (code == PX_OK)
+        if (code == PX_OK) {
                 px_submit_job_encode(&job, ret_job);
+                *ret_blob = blob;
+        }
         px_buf_fini(&spec);
         px_arena_fini(&arena);
         return code;

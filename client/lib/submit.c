@@ -3,9 +3,11 @@
  *
  * Single submits queue up under the lock and leave together: as many in a message as arrived while
  * the thread was busy. Many at once are packed into messages by the caller's own thread, of which
- * SUBMIT_MESSAGES_MAX are under way at a time. */
+ * SUBMIT_MESSAGES_MAX are under way at a time. A large standard input goes to the broker's store of
+ * files first (upload.c), and the job joins the queue when it is there. */
 #include "lib_request.h"
 #include "lib_spec.h"
+#include "lib_upload.h"
 
 #define SUBMIT_MESSAGES_MAX 32
 #define SUBMIT_HEAD_BYTES 64 /* header, session, done_below, array heads: at most */
@@ -16,6 +18,8 @@
 struct item {
         struct px_link link; /* in px->submits, then in its message */
         struct px_buf job;   /* encoded */
+        struct upload *upload; /* in px->submits_uploading until it is done; NULL = none */
+        struct px_buf input;   /* what it uploads */
         pthread_cond_t *changed; /* the caller waits; NULL = asynchronous, or it gave up */
         struct item_result *result;
         void (*done)(void *context, int error, uint64_t job);
@@ -47,6 +51,23 @@ static void put_head(struct px_buf *frame, size_t jobs)
 
 /* ---- queued ----------------------------------------------------------------------------------------- */
 
+static void item_end_upload(struct item *item)
+{
+        if (item->upload != NULL)
+                upload_fini(item->upload);
+        px_free(item->upload);
+        item->upload = NULL;
+        px_buf_fini(&item->input);
+}
+
+static void item_free(struct item *item)
+{
+        item_end_upload(item);
+        px_list_remove(&item->link);
+        px_buf_fini(&item->job);
+        px_free(item);
+}
+
 static void item_finish(struct plexus *px, struct item *item, int code, uint64_t job,
                         struct px_slice text)
 {
@@ -59,9 +80,7 @@ static void item_finish(struct plexus *px, struct item *item, int code, uint64_t
         }
         if (item->done != NULL)
                 lib_call_later(px, item->done, item->context, code, job);
-        px_list_remove(&item->link);
-        px_buf_fini(&item->job);
-        px_free(item);
+        item_free(item);
 }
 
 static void finish_items(struct plexus *px, struct px_link *items, int code, struct px_slice text)
@@ -139,21 +158,59 @@ void submit_step(struct plexus *px)
 
 void submit_fail_all(struct plexus *px, int code, const char *text)
 {
+        finish_items(px, &px->submits_uploading, code, px_slice_text(text));
         finish_items(px, &px->submits, code, px_slice_text(text));
         px->submits_count = 0;
         px->submits_bytes = 0;
 }
 
-/* Lock held. Owns: takes the bytes of `job`. */
-static struct item *queue(struct plexus *px, struct px_buf *job)
+static void enqueue(struct plexus *px, struct item *item)
 {
-        struct item *item = px_alloc(sizeof(*item));
-
-        item->job = px_buf_take(job);
         px->submits_count++;
         px->submits_bytes += item->job.length;
         px_list_append(&px->submits, &item->link);
         lib_wake(px);
+}
+
+static void item_uploaded(struct plexus *px, struct upload *upload)
+{
+        struct item *item = upload->context;
+        int code = upload->code;
+        char text[sizeof(upload->text)];
+
+        memcpy(text, upload->text, sizeof(text));
+        px->submits_count--;
+        px->submits_bytes -= item->input.length;
+        item_end_upload(item);
+        if (code != PX_OK) {
+                item_finish(px, item, code, 0, px_slice_text(text));
+                return;
+        }
+        px_list_remove(&item->link);
+        enqueue(px, item);
+}
+
+/* Lock held. Owns: takes the bytes of `job`; the input of a job that has one to upload is copied. */
+static struct item *queue(struct plexus *px, struct px_buf *job, const struct spec_blob *blob,
+                          const struct plexus_job_spec *spec)
+{
+        struct item *item = px_alloc(sizeof(*item));
+
+        item->job = px_buf_take(job);
+        if (!blob->used) {
+                enqueue(px, item);
+                return item;
+        }
+        px_buf_append(&item->input, spec->input, spec->input_bytes);
+        item->upload = px_alloc(sizeof(*item->upload));
+        memcpy(item->upload->hash, blob->hash, sizeof(blob->hash));
+        item->upload->data = px_buf_slice(&item->input);
+        item->upload->finished = item_uploaded;
+        item->upload->context = item;
+        px->submits_count++;
+        px->submits_bytes += item->input.length;
+        px_list_append(&px->submits_uploading, &item->link);
+        upload_begin(px, item->upload);
         return item;
 }
 
@@ -165,10 +222,9 @@ static int refuse_full(struct plexus *px)
                              px->submits_count, px->submits_bytes);
 }
 
-/* Whether the item is still in px->submits: it was never sent. Lock held. */
-static bool still_queued(struct plexus *px, const struct item *item)
+static bool is_among(struct px_link *items, const struct item *item)
 {
-        PX_LIST_EACH(&px->submits, link)
+        PX_LIST_EACH(items, link)
         {
                 if (link == &item->link)
                         return true;
@@ -181,23 +237,22 @@ static void abandon(struct plexus *px, struct item *item)
 {
         item->result = NULL;
         item->changed = NULL;
-        if (!still_queued(px, item))
+        if (!is_among(&px->submits, item) && !is_among(&px->submits_uploading, item))
                 return;
         px->submits_count--;
-        px->submits_bytes -= item->job.length;
-        px_list_remove(&item->link);
-        px_buf_fini(&item->job);
-        px_free(item);
+        px->submits_bytes -= item->upload != NULL ? item->input.length : item->job.length;
+        item_free(item);
 }
 
 int plexus_submit(struct plexus *px, const struct plexus_job_spec *spec, uint64_t *ret_job)
 {
         struct px_buf job = {0};
         struct item_result result = {0};
+        struct spec_blob blob = {0};
         struct item *item;
         pthread_cond_t changed;
         int64_t deadline_ms;
-        int code = spec_encode(spec, &job);
+        int code = spec_encode(spec, &job, &blob);
 
         if (code == PX_OK)
                 code = lib_enter(px);
@@ -206,7 +261,7 @@ int plexus_submit(struct plexus *px, const struct plexus_job_spec *spec, uint64_
                 return code;
         }
         lib_condition_init(&changed);
-        item = queue(px, &job);
+        item = queue(px, &job, &blob, spec);
         item->result = &result;
         item->changed = &changed;
         deadline_ms = lib_deadline_ms(px, 0);
@@ -231,15 +286,16 @@ int plexus_submit_async(struct plexus *px, const struct plexus_job_spec *spec,
                         void (*done)(void *context, int error, uint64_t job), void *context)
 {
         struct px_buf job = {0};
+        struct spec_blob blob = {0};
         struct item *item;
-        int code = spec_encode(spec, &job);
+        int code = spec_encode(spec, &job, &blob);
 
         if (code == PX_OK)
                 code = lib_enter(px);
         if (code == PX_OK) {
                 code = refuse_full(px);
                 if (code == PX_OK) {
-                        item = queue(px, &job);
+                        item = queue(px, &job, &blob, spec);
                         item->done = done;
                         item->context = context;
                 }
@@ -263,6 +319,7 @@ struct many {
         size_t under_way; /* messages */
         pthread_cond_t changed;
         int64_t timeout_ms, deadline_ms;
+        struct spec_blob uploaded; /* the last one: jobs in a row often share their input */
 };
 
 /* One message under way: the specs at `at[0..count)`; refused ones in between are left out. */
@@ -284,6 +341,36 @@ static void many_set(struct many *many, size_t at, int code, uint64_t job, struc
         px_slice_to_text(text, many->text, sizeof(many->text));
 }
 
+/* The job's standard input goes first. Refuses: as upload_begin(), and when the time is over. */
+static int many_upload(struct many *many, const struct plexus_job_spec *spec,
+                       const struct spec_blob *blob)
+{
+        struct upload upload = {.data = px_slice_of(spec->input, spec->input_bytes),
+                                .changed = &many->changed};
+        int code;
+
+        if (!blob->used || (many->uploaded.used && memcmp(many->uploaded.hash, blob->hash,
+                                                          sizeof(blob->hash)) == 0))
+                return PX_OK;
+        memcpy(upload.hash, blob->hash, sizeof(blob->hash));
+        code = lib_enter(many->px);
+        if (code != PX_OK)
+                return code;
+        upload_begin(many->px, &upload);
+        while (!upload.done && code == PX_OK)
+                if (!lib_wait(many->px, &many->changed, many->deadline_ms) && !upload.done)
+                        code = lib_refuse_late(many->px, many->timeout_ms);
+        upload_fini(&upload);
+        lib_leave(many->px);
+        if (code == PX_OK && upload.code != PX_OK)
+                code = detail_refuse(upload.code, "%s",
+                                     upload.text[0] != '\0' ? upload.text
+                                                            : plexus_error_text(upload.code));
+        if (code == PX_OK)
+                many->uploaded = *blob;
+        return code;
+}
+
 /* Pack jobs from *next on. Returns false when none was left (all refused here). */
 static bool many_pack(struct many *many, size_t *next, struct many_message *message,
                       struct px_buf *frame)
@@ -293,10 +380,13 @@ static bool many_pack(struct many *many, size_t *next, struct many_message *mess
 
         message->at = px_alloc(room * sizeof(*message->at));
         while (*next < many->count && message->count < room) {
+                struct spec_blob blob = {0};
                 int code;
 
                 px_buf_reset(&job);
-                code = spec_encode(&many->specs[*next], &job);
+                code = spec_encode(&many->specs[*next], &job, &blob);
+                if (code == PX_OK)
+                        code = many_upload(many, &many->specs[*next], &blob);
                 if (code == PX_OK &&
                     SUBMIT_HEAD_BYTES + jobs.length + job.length > PX_LIMIT_MESSAGE_BYTES)
                         break;

@@ -150,14 +150,20 @@ static bool begin_work(struct keeper *keeper, const struct px_spec *spec)
         return !start->switch_account || lchown(start->work, start->uid, start->gid) == 0;
 }
 
-/* Standard input lies in memory until the job has read it: no name, no trace. */
-static int stdin_open(const struct px_spec *spec)
+/* Standard input lies in memory, or in a file without a name, until the job has read it: no trace. */
+static int stdin_open(const struct keeper *keeper, const struct px_spec *spec)
 {
         size_t written = 0;
         int fd;
 
         if (!spec->has_stdin)
                 return open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (spec->blob.length > 0 && spec->blob_bytes > 0) {
+                fd = openat(keeper->dir_fd, SPOOL_INPUT, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+                if (fd >= 0)
+                        unlinkat(keeper->dir_fd, SPOOL_INPUT, 0);
+                return fd;
+        }
         fd = memfd_create("stdin", MFD_CLOEXEC);
         while (fd >= 0 && written < spec->input.length) {
                 ssize_t part = write(fd, spec->input.data + written, spec->input.length - written);
@@ -190,7 +196,7 @@ static bool begin_pipes(struct keeper *keeper, const struct px_spec *spec,
         int out;
         int err;
 
-        plan->fds[0] = stdin_open(spec);
+        plan->fds[0] = stdin_open(keeper, spec);
         if (plan->fds[0] < 0 || !pipe_make(&out, &plan->fds[1]))
                 return false;
         pump_open(&keeper->pump[PX_STREAM_OUT], out);

@@ -371,6 +371,7 @@ static bool attempt_recycle(struct spool *spool, int dir_fd, const char *name)
         char to[16];
 
         if (spool->free_count == FREE_MAX || spool_lock_held(dir_fd) ||
+            (unlinkat(dir_fd, SPOOL_INPUT, 0) != 0 && errno != ENOENT) ||
             !stream_clear(dir_fd, PX_STREAM_OUT) || !stream_clear(dir_fd, PX_STREAM_ERR))
                 return false;
         free_name(spool->free_next, to);

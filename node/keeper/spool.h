@@ -12,6 +12,8 @@
  *     out, err            the streams; offset in the file == offset in the stream. Ranges stored
  *                         at the broker are given back by hole punching, the dropped middle of a
  *                         capped stream is a hole from the beginning.
+ *     input               standard input that the link fetched: whole and checked before a keeper
+ *                         starts, which opens it and removes the name
  *     exit                record 'X': written last, when nothing of the attempt is alive
  *     ctl                 SOCK_SEQPACKET socket the keeper listens on once its link is gone (ctl.h)
  *   free/<number>/        directories of removed attempts, used again: making and removing half a
@@ -52,6 +54,7 @@
 
 #define SPOOL_NAME_BYTES 64 /* room for "<job>.<attempt>.<epoch>" */
 #define SPOOL_ID_BYTES 16
+#define SPOOL_INPUT "input"
 
 struct spool_key {
         struct px_job_id job;

@@ -26,7 +26,6 @@ static void apply_enter(struct link *link, const struct node_effect *effect)
         if (code == PX_OK)
                 code = account_find(link->map_accounts, assign, spec.as_root, account, text,
                                     sizeof(text));
-        px_arena_fini(&arena);
         if (code == PX_OK && (fault = spool_enter(link->spool, assign)) != 0) {
                 code = PX_E_NODE_FAULT;
                 snprintf(text, sizeof(text), "node %s can't write its spool: %s",
@@ -35,6 +34,7 @@ static void apply_enter(struct link *link, const struct node_effect *effect)
         if (code != PX_OK) {
                 note(NOTE_WARN, &key, "refused: %s", text);
                 px_free(account);
+                px_arena_fini(&arena);
                 link_follow(link, NODE_IN_REFUSED, key, code, text);
                 return;
         }
@@ -44,6 +44,11 @@ static void apply_enter(struct link *link, const struct node_effect *effect)
         held->account = account;
         held->on_lost = assign->on_lost;
         held->memory_bytes = assign->memory_bytes;
+        held->has_blob = spec.blob.length == sizeof(held->blob) && spec.blob_bytes > 0;
+        held->blob_bytes = spec.blob_bytes;
+        if (held->has_blob)
+                memcpy(held->blob, spec.blob.data, sizeof(held->blob));
+        px_arena_fini(&arena);
         link_follow(link, NODE_IN_ENTERED, key, 0, NULL);
 }
 
@@ -131,6 +136,8 @@ static void apply_held(struct link *link, const struct node_effect *effect, stru
                 keep_start(link, held);
                 break;
         case NODE_EFFECT_KILL:
+                if (held->state == HELD_FETCHING)
+                        fetch_kill(link, held);
                 held_tell(held, CTL_KILL, effect->grace_ms, (uint64_t)effect->why);
                 break;
         case NODE_EFFECT_SIGNAL:

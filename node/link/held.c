@@ -68,6 +68,7 @@ void held_free(struct link *link, struct held *held)
 {
         if (held->state == HELD_DYING)
                 link->dying_count--;
+        fetch_drop(held);
         slot_give(link, held);
         held_unchain(link, held);
         fd_close(&held->ctl_fd);

@@ -122,7 +122,12 @@ void keep_start(struct link *link, struct held *held)
         int fault;
 
         PX_ASSERT(held->account != NULL);
+        if (!fetch_is_here(held)) {
+                fetch_begin(link, held);
+                return;
+        }
         held->starts++;
+        held->blob_here = false; /* the keeper takes it */
         fault = start_try(link, held);
         if (fault != 0) {
                 snprintf(text, sizeof(text), "node %s can't start a keeper: %s",

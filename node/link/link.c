@@ -130,7 +130,8 @@ static void hear_socket(struct link *link, void **socket, enum node_input_kind k
         for (int i = 0; i < TURN_MESSAGES && wires_receive(*socket, &link->body); i++) {
                 struct node_input input = {.kind = kind, .frame = px_buf_slice(&link->body)};
 
-                if (input.frame.length == 0)
+                if (input.frame.length == 0 ||
+                    (kind == NODE_IN_DATA && fetch_take(link, input.frame)))
                         continue;
                 link_step(link, &input);
                 say_ready(link, input.frame);
@@ -190,7 +191,7 @@ static long turn_wait_ms(const struct link *link)
         int64_t until_ms = PX_MIN(node_deadline_ms(link->node), link->dying_ms);
         int64_t now_ms = machine_now_ms();
 
-        until_ms = PX_MIN(until_ms, link->wires.greet_ms);
+        until_ms = PX_MIN(PX_MIN(until_ms, link->wires.greet_ms), link->fetch_ms);
         if (until_ms == LINK_NEVER)
                 return -1;
         return (long)PX_MIN(PX_MAX(until_ms - now_ms, (int64_t)0), (int64_t)60000);
@@ -216,6 +217,8 @@ static void link_turn(struct link *link)
         hear_keepers(link);
         if (machine_now_ms() >= link->dying_ms)
                 keep_after(link);
+        if (machine_now_ms() >= link->fetch_ms)
+                fetch_after(link);
         if (machine_now_ms() >= link->wires.greet_ms)
                 wires_greet(&link->wires, machine_now_ms());
         if (machine_now_ms() >= node_deadline_ms(link->node) || link->follows.length > 0)
@@ -407,10 +410,12 @@ int link_run(const struct link_options *options)
 
         link->options = options;
         link->dying_ms = LINK_NEVER;
+        link->fetch_ms = LINK_NEVER;
         link->epoll_fd = link->signal_fd = -1;
         px_list_init(&link->held);
         px_list_init(&link->graves);
         px_list_init(&link->idle);
+        px_list_init(&link->fetches);
         px_list_init(&link->graves_idle);
         note_name(options->name);
         status = link_begin(link);

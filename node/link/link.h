@@ -6,6 +6,7 @@
  *   effects.c    what the core wants done
  *   held.c       one attempt: its directory, its streams, its slot
  *   keep.c       its keeper: start, hear, and what it leaves when it dies
+ *   fetch.c      a large standard input, before the keeper starts
  *   scan.c       what the spool holds when the link starts
  *   wires.c      ZeroMQ sockets and where they lead
  *   account.c    as whom a job runs
@@ -136,6 +137,7 @@ enum watched {
 enum held_state {
         HELD_ENTERED = 1, /* no keeper yet */
         HELD_WATCHED,     /* a keeper has it */
+        HELD_FETCHING,    /* its standard input is on its way */
         HELD_DYING,       /* its keeper is gone: why, and what is left of it? */
         HELD_ENDED,
         HELD_FREED,       /* until the end of this turn of the loop */
@@ -150,6 +152,11 @@ struct held {
         int on_lost;
         uint64_t memory_bytes;
         struct account *account; /* from ENTER to START */
+        struct fetch *fetch;     /* while its standard input is on its way */
+        bool has_blob;           /* that is a stored file */
+        bool blob_here;          /* and was fetched */
+        uint8_t blob[32];
+        uint64_t blob_bytes;
         pid_t pid; /* of its keeper; 0 = not our child */
         int ctl_fd;
         int dir_fd;
@@ -202,6 +209,8 @@ struct link {
         size_t dying_count;
         int64_t dying_ms; /* look again then */
         struct px_buf slots; /* a byte each: taken or not */
+        struct px_link fetches;
+        int64_t fetch_ms; /* look after them then */
         struct px_link idle; /* struct idle_keeper */
         struct px_link graves_idle;
         struct px_buf follows; /* struct follow */
@@ -250,6 +259,19 @@ void keep_lost(struct link *link, struct held *held);
 /* Look after all that keepers left behind. */
 void keep_after(struct link *link);
 void keep_idle_hear(struct link *link, struct idle_keeper *keeper);
+
+/* ---- fetch.c -------------------------------------------------------------------------------- */
+
+/* Whether all that its keeper needs is in its directory. */
+bool fetch_is_here(const struct held *held);
+/* Get it, then keep_start(). */
+void fetch_begin(struct link *link, struct held *held);
+/* A message on the data socket; true = it was about a file. */
+bool fetch_take(struct link *link, struct px_slice frame);
+/* It is to end: the core hears ENDED after the present effects. */
+void fetch_kill(struct link *link, struct held *held);
+void fetch_drop(struct held *held);
+void fetch_after(struct link *link);
 
 /* ---- scan.c --------------------------------------------------------------------------------- */
 

@@ -132,6 +132,21 @@ static void rows_apply(struct driver *driver)
         PX_ASSERT(offset == rows.length);
 }
 
+void driver_blob(struct driver *driver, uint32_t owner, const uint8_t hash[32], uint64_t bytes)
+{
+        struct px_blob_row row = {.bytes = bytes};
+        struct row_key key = row_key_u32(owner);
+        struct px_buf value = {0};
+
+        row_key_add_bytes(&key, px_slice_of(hash, 32));
+        px_blob_row_encode(&row, &value);
+        row_put(driver, &(struct row){.operation = ROWS_PUT,
+                                      .table = PX_TABLE_BLOB,
+                                      .key = row_key_slice(&key),
+                                      .value = px_buf_slice(&value)});
+        px_buf_fini(&value);
+}
+
 size_t driver_rows_count(struct driver *driver, uint8_t table)
 {
         size_t count = 0;

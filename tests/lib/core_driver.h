@@ -82,6 +82,8 @@ const struct core_effect *driver_effect(struct driver *driver, int kind); /* the
 size_t driver_rows_count(struct driver *driver, uint8_t table);
 bool driver_row(struct driver *driver, uint8_t table, const struct row_key *key,
                 struct px_slice *ret_value);
+/* A file of the store of files is here from now on, for the facts of submits. */
+void driver_blob(struct driver *driver, uint32_t owner, const uint8_t hash[32], uint64_t bytes);
 struct px_job_row driver_job(struct driver *driver, uint64_t job); /* of job or done; must exist */
 const char *driver_state(struct driver *driver, uint64_t job);     /* "absent" when it is nowhere */
 const char *driver_reason(struct driver *driver, uint64_t job);

@@ -211,12 +211,28 @@ static void broker_flushed(struct sim *sim, struct event *event)
         broker_flush(sim);
 }
 
+/* The file's name says whether it is here, and how long it is. */
+static bool sim_blob(struct px_slice key, struct px_buf *ret_value)
+{
+        struct px_blob_row row;
+
+        PX_ASSERT(key.length == 4 + 32);
+        row.bytes = key.data[5];
+        px_blob_row_encode(&row, ret_value);
+        return key.data[4] != 0;
+}
+
 static struct core_fact broker_fact(struct broker *broker, const struct row *row)
 {
         struct core_fact fact = {.table = row->table,
                                  .key = px_arena_copy(&broker->arena, row->key)};
 
         px_buf_reset(&broker->values);
+        if (row->table == PX_TABLE_BLOB) {
+                fact.found = sim_blob(row->key, &broker->values);
+                fact.value = px_arena_copy(&broker->arena, px_buf_slice(&broker->values));
+                return fact;
+        }
         fact.found = px_read_get(broker->log, row->table, row->key, &broker->values) == PX_OK;
         fact.value = px_arena_copy(&broker->arena, px_buf_slice(&broker->values));
         return fact;

@@ -438,7 +438,32 @@ void oracle_assigned(struct sim *sim, const struct px_assign *assign)
 /* ---- after a start, and at the end ------------------------------------------------------------
  */
 
-static int stored_state(struct sim *sim, uint8_t table, uint64_t job)
+/* A job that uses a file is known by it, so that the file stays. Returns 1 if it does. */
+static size_t stored_blob_use(struct sim *sim, const struct px_job_row *row, uint64_t job)
+{
+        struct row_key key = row_key_u32(row->owner.value);
+        struct px_buf value = {0};
+
+        if (row->blob.length == 0)
+                return 0;
+        row_key_add_bytes(&key, row->blob);
+        row_key_add_u64(&key, job);
+        SIM_CHECK(sim, px_read_get(sim->broker.log, PX_TABLE_BLOB_USE, row_key_slice(&key), &value) ==
+                               PX_OK,
+                  "nothing keeps the file of job %llu", ID(job));
+        px_buf_fini(&value);
+        return 1;
+}
+
+static bool count_row(void *context, struct px_slice key, struct px_slice value)
+{
+        (void)key;
+        (void)value;
+        ++*(size_t *)context;
+        return true;
+}
+
+static int stored_state(struct sim *sim, uint8_t table, uint64_t job, size_t *blobs)
 {
         struct px_buf value = {0};
         struct px_job_row row;
@@ -452,6 +477,7 @@ static int stored_state(struct sim *sim, uint8_t table, uint64_t job)
 
                 SIM_CHECK(sim, result == PX_WIRE_OK, "the row of job %llu is malformed", ID(job));
                 state = row.state;
+                *blobs += stored_blob_use(sim, &row, job);
         }
         px_buf_fini(&value);
         return state;
@@ -460,11 +486,12 @@ static int stored_state(struct sim *sim, uint8_t table, uint64_t job)
 void oracle_loaded(struct sim *sim)
 {
         struct oracle *oracle = &sim->oracle;
+        size_t blobs = 0, uses = 0;
 
         for (size_t i = 0; i < oracle->job_ids_count; i++) {
                 const struct oracle_job *job = oracle_job(sim, oracle->job_ids[i]);
-                int active = stored_state(sim, PX_TABLE_JOB, job->id);
-                int done = stored_state(sim, PX_TABLE_DONE, job->id);
+                int active = stored_state(sim, PX_TABLE_JOB, job->id, &blobs);
+                int done = stored_state(sim, PX_TABLE_DONE, job->id, &blobs);
 
                 SIM_CHECK(sim, active == 0 || done == 0, "job %llu is active and ended",
                           ID(job->id));
@@ -473,6 +500,8 @@ void oracle_loaded(struct sim *sim)
                           px_job_state_name(active + done), px_job_state_name(job->state),
                           job->purged ? " and purged" : "");
         }
+        px_read_each(sim->broker.log, PX_TABLE_BLOB_USE, PX_SLICE_NONE, count_row, &uses, NULL);
+        SIM_CHECK(sim, uses == blobs, "%zu files are kept for %zu jobs", uses, blobs);
 }
 
 static bool host_quiet(struct sim *sim, const struct host *host)

@@ -32,6 +32,17 @@ static struct plan random_plan(struct sim *sim)
         };
 }
 
+static struct px_slice encode_spec(struct client *client, const struct px_spec *spec)
+{
+        struct px_buf bytes = {0};
+        struct px_slice kept;
+
+        px_spec_encode(spec, &bytes);
+        kept = px_arena_copy(&client->arena, px_buf_slice(&bytes));
+        px_buf_fini(&bytes);
+        return kept;
+}
+
 /* The specification carries the plan as standard input. */
 static struct px_slice spec_of_plan(struct client *client, const struct plan *plan, bool task,
                                     size_t padding)
@@ -44,15 +55,31 @@ static struct px_slice spec_of_plan(struct client *client, const struct plan *pl
                 .has_stdin = true,
         };
         uint8_t *input = px_arena_alloc(&client->arena, sizeof(*plan) + padding);
-        struct px_buf bytes = {0};
-        struct px_slice kept;
 
         memcpy(input, plan, sizeof(*plan));
         spec.input = px_slice_of(input, sizeof(*plan) + padding);
-        px_spec_encode(&spec, &bytes);
-        kept = px_arena_copy(&client->arena, px_buf_slice(&bytes));
-        px_buf_fini(&bytes);
-        return kept;
+        return encode_spec(client, &spec);
+}
+
+/* Standard input is a stored file, so the plan is an argument. The file's name says whether it is
+ * there (first byte) and its length (second). */
+static void item_blob(struct sim *sim, struct client *client, const struct plan *plan,
+                      struct px_submit_job *item)
+{
+        struct px_slice argv[] = {px_slice_text("job"),
+                                  px_slice_of((const uint8_t *)plan, sizeof(*plan))};
+        uint8_t blob[32] = {(uint8_t)sim_below(sim, 8), (uint8_t)sim_below(sim, 3)};
+        struct px_spec spec = {
+                .argv = argv,
+                .argv_count = 2,
+                .cwd = px_slice_text("/"),
+                .has_stdin = true,
+                .blob = px_slice_of(blob, sizeof(blob)),
+                .blob_bytes = blob[1],
+        };
+
+        item->blob = px_arena_copy(&client->arena, spec.blob);
+        item->spec = encode_spec(client, &spec);
 }
 
 static struct plan random_item(struct sim *sim, struct client *client, struct px_submit_job *item)
@@ -76,6 +103,8 @@ static struct plan random_item(struct sim *sim, struct client *client, struct px
                 .notify = one_in(sim, 2),
         };
         item->spec = spec_of_plan(client, &plan, task, one_in(sim, 40) ? 5000 : 0);
+        if (!task && one_in(sim, 12))
+                item_blob(sim, client, &plan, item);
         if (!task && one_in(sim, 10))
                 item->node = px_slice_text(sim->hosts[sim_below(sim, sim->options.nodes)].name);
         if (one_in(sim, 16))

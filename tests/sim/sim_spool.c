@@ -147,12 +147,14 @@ static struct plan plan_of_spec(struct sim *sim, struct px_slice bytes)
 {
         struct px_arena arena = {0};
         struct px_spec spec;
+        struct px_slice carrier;
         struct plan plan;
         int result = px_spec_decode(bytes, &arena, &spec);
 
         SIM_CHECK(sim, result == PX_WIRE_OK, "a node cannot read a specification");
-        SIM_CHECK(sim, spec.input.length >= sizeof(plan), "a specification lost its input");
-        memcpy(&plan, spec.input.data, sizeof(plan));
+        carrier = spec.blob.length > 0 ? spec.argv[1] : spec.input;
+        SIM_CHECK(sim, carrier.length >= sizeof(plan), "a specification lost its input");
+        memcpy(&plan, carrier.data, sizeof(plan));
         px_arena_fini(&arena);
         return plan;
 }

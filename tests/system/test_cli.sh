@@ -245,6 +245,21 @@ a_killed_broker_does_not_end_run() {
         }
 }
 
+# The upload, and then the way to the node, go on over kill -9 of whoever has it in hand.
+eight_mib_of_standard_input_arrive_whole_over_kills() {
+        local sum job code=0
+        head -c 8388608 /dev/urandom >"$top/input"
+        sum=$(sha256sum <"$top/input")
+        plexus run --stdin="$top/input" -- sha256sum >"$top/run.out" 2>"$top/run.err" &
+        job=$!
+        until_true 10 compgen -G "$mesh/broker/blobs/*/*" >/dev/null && kill -9 "$(process broker)"
+        until_true 10 compgen -G "$mesh/node1/spool/a/*/input" >/dev/null && kill -9 "$(process node1)"
+        wait "$job" || code=$?
+        same "$code $(cat "$top/run.out")" "0 $sum" && printf x >>"$top/input" &&
+                expect 2 run --stdin="$top/input" -- sha256sum && said err '8388608' &&
+                ! compgen -G "$mesh/node1/spool/*/*/input" >/dev/null
+}
+
 what_dies_is_started_again() {
         local broker node
         broker=$(process broker) node=$(process node1)

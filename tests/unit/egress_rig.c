@@ -32,6 +32,8 @@ static struct {
         struct keys *keys;
         struct zap *zap;
         struct egress *egress;
+        struct blobs *blobs;
+        struct px_slice blob; /* that jobs use from now on */
         struct socket_identity identity;
         struct rig_peer peers[PEERS_MAX];
         size_t peers_count;
@@ -84,6 +86,7 @@ static void stop(void *context)
         (void)context;
         close_peers();
         egress_stop(rig.egress);
+        blobs_close(rig.blobs);
         zap_stop(rig.zap);
         px_log_close(rig.log);
         keys_free(rig.keys);
@@ -107,6 +110,7 @@ static void start_egress(void)
         char logs[300];
         char data[300];
         char events[300];
+        char blobs[300];
         char text[300] = "";
         const char *data_endpoints[] = {data, NULL};
         const char *events_endpoints[] = {events, NULL};
@@ -124,6 +128,9 @@ static void start_egress(void)
         snprintf(data, sizeof data, "ipc://%s/data", rig.dir);
         snprintf(events, sizeof events, "ipc://%s/events", rig.dir);
         mkdir(logs, 0700);
+        snprintf(blobs, sizeof blobs, "%s/blobs", rig.dir);
+        EXPECT_INT(blobs_open(blobs, 0, &rig.blobs), 0);
+        options.blobs = rig.blobs;
         if (egress_start(&options, &rig.egress, text, sizeof text) != 0)
                 test_fail(__FILE__, __LINE__, "%s", text);
 }
@@ -155,6 +162,7 @@ void rig_restart(void)
         close_peers();
         egress_stop(rig.egress);
         rig.egress = NULL;
+        blobs_close(rig.blobs);
         set_keys(RIG_ADMIN);
         start_egress();
 }
@@ -260,7 +268,8 @@ struct px_job_row rig_job_row(uint64_t job, enum rig_who owner, int state, uint3
                                    .on_lost = PX_ON_LOST_RERUN,
                                    .submitted_wall_ms = (int64_t)job * 1000,
                                    .ended_wall_ms = state >= PX_JOB_STATE_OK ? (int64_t)job * 1000 : 0,
-                                   .exit_code = -1};
+                                   .exit_code = -1,
+                                   .blob = rig.blob};
 }
 
 static void put_job(struct px_buf *rows, uint64_t job, enum rig_who owner, int state,
@@ -288,6 +297,11 @@ void rig_store(uint64_t job, const struct px_job_row *row, const struct px_attem
         }
         put_events(&events, job, (enum rig_who)row->owner.value, 1);
         submit(&rows, &events, 1);
+}
+
+void rig_use_blob(struct px_slice blob)
+{
+        rig.blob = blob;
 }
 
 void rig_job(uint64_t job, enum rig_who owner, int state, uint32_t attempt)

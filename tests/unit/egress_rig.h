@@ -34,6 +34,8 @@ struct egress *rig_egress(void);
 /* ---- the core's part ------------------------------------------------------------------------------ */
 
 struct px_fence rig_fence(uint32_t attempt);
+/* Jobs stored from now on use this file; borrowed. */
+void rig_use_blob(struct px_slice blob);
 /* Store the job's row: active or ended by its state; its last attempt is `attempt` on node 1. */
 void rig_job(uint64_t job, enum rig_who owner, int state, uint32_t attempt);
 /* The row that rig_job() stores; to be changed and stored by rig_store(). */

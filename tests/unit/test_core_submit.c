@@ -272,6 +272,75 @@ TEST(a_message_for_another_socket_is_refused)
         px_buf_fini(&frame);
 }
 
+/* ---- files --------------------------------------------------------------------------------------------------- */
+
+static const uint8_t file_hash[32] = {1, 2, 3};
+
+static struct px_submit_job with_blob(struct driver *driver, uint64_t bytes, struct px_buf *buf)
+{
+        struct px_slice argv[] = {px_slice_text("/bin/cat")};
+        struct px_spec spec = {.argv = argv,
+                               .argv_count = 1,
+                               .has_stdin = true,
+                               .blob = px_slice_of(file_hash, sizeof(file_hash)),
+                               .blob_bytes = bytes};
+        struct px_submit_job wish = with_spec(driver_true(driver), &spec, buf);
+
+        wish.blob = spec.blob;
+        return wish;
+}
+
+TEST(a_job_whose_file_is_not_here_is_refused)
+{
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct client ana = driver_client(driver, ANA);
+        struct px_buf buf = {0};
+        struct px_submit_job wish = with_blob(driver, 1000000, &buf);
+
+        EXPECT_INT(refused(&ana, wish), PX_E_ABSENT);
+        driver_blob(driver, BOB, file_hash, 1000000); /* another's */
+        EXPECT_INT(refused(&ana, wish), PX_E_ABSENT);
+        driver_blob(driver, ANA, file_hash, 999999);
+        EXPECT_INT(refused(&ana, wish), PX_E_INVALID);
+        driver_blob(driver, ANA, file_hash, 1000000);
+        wish.blob = PX_SLICE_NONE;
+        EXPECT_INT(refused(&ana, wish), PX_E_INVALID);
+        px_buf_reset(&buf);
+        EXPECT_INT(refused(&ana, with_blob(driver, PX_LIMIT_STDIN_BYTES + 1, &buf)), PX_E_LIMIT);
+        px_buf_reset(&buf);
+        wish = driver_task(driver, "resize");
+        wish.blob = px_slice_of(file_hash, sizeof(file_hash));
+        EXPECT_INT(refused(&ana, wish), PX_E_INVALID);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_BLOB_USE), 0);
+        px_buf_fini(&buf);
+}
+
+TEST(a_file_is_kept_until_the_last_job_that_uses_it_is_purged)
+{
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct client ana = driver_client(driver, ANA);
+        struct px_buf buf = {0};
+        struct px_submit_job wish = with_blob(driver, 1000000, &buf);
+        uint64_t first, second;
+
+        driver_blob(driver, ANA, file_hash, 1000000);
+        first = client_submit(&ana, wish, NULL);
+        second = client_submit(&ana, wish, NULL);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_BLOB_USE), 2);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, first, (struct change_args){0}), 0);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, second, (struct change_args){0}), 0);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_PURGE, first, (struct change_args){0}), 0);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_BLOB_USE), 1);
+        driver_restart(driver, 100);
+        client_hello(&ana);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_RETRY, second, (struct change_args){0}), 0);
+        EXPECT(px_slice_equal(driver_job(driver, second).blob, wish.blob));
+        EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, second, (struct change_args){0}), 0);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_PURGE, second, (struct change_args){0}), 0);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_BLOB_USE), 0);
+        px_buf_fini(&buf);
+}
+
 /* ---- shapes ------------------------------------------------------------------------------------------------ */
 
 #define SHAPES_KEPT 1024 /* that no job needs */

@@ -216,8 +216,9 @@ TEST(a_token_file_that_others_can_read_is_refused)
 static void expect_spec_refused(const struct plexus_job_spec *spec, int code, const char *words)
 {
         struct px_buf job = {0};
+        struct spec_blob blob;
 
-        EXPECT_INT(spec_encode(spec, &job), code);
+        EXPECT_INT(spec_encode(spec, &job, &blob), code);
         EXPECT_INT(job.length, 0);
         if (strstr(detail_text(), words) == NULL)
                 test_fail(__FILE__, __LINE__, "\"%s\" lacks \"%s\"", detail_text(), words);
@@ -258,7 +259,10 @@ TEST(each_limit_of_a_spec_is_refused_by_name_and_value)
                             "cpus");
         expect_spec_refused(&(struct plexus_job_spec){.task_type = "t", .input = large,
                                                       .input_bytes = 524289}, PLEXUS_LIMIT,
-                            "the task's payload has 524289 bytes; the limit is 524288 (STDIN_BYTES)");
+                            "the task's payload has 524289 bytes; the limit is 524288 (INPUT_BYTES)");
+        expect_spec_refused(&(struct plexus_job_spec){.argv = argv, .input = large,
+                                                      .input_bytes = 8388609}, PLEXUS_LIMIT,
+                            "the standard input has 8388609 bytes; the limit is 8388608 (STDIN_BYTES)");
         expect_spec_refused(&(struct plexus_job_spec){.argv = argv, .name = large}, PLEXUS_LIMIT,
                             "the name has 1048575 bytes; the limit is 128 (NAME_BYTES)");
 }
@@ -268,11 +272,24 @@ TEST(a_spec_at_its_limits_is_taken)
         static const char *const argv[] = {"/bin/true", NULL};
         static char input[524288];
         struct px_buf job = {0};
+        struct spec_blob blob;
 
-        EXPECT_INT(spec_encode(&(struct plexus_job_spec){.argv = argv, .input = input,
+        EXPECT_INT(spec_encode(&(struct plexus_job_spec){.task_type = "t", .input = input,
                                                          .input_bytes = sizeof(input),
                                                          .priority = -1000, .retries = 1000},
-                               &job), PLEXUS_OK);
+                               &job, &blob), PLEXUS_OK);
         EXPECT(job.length > sizeof(input));
+        EXPECT(!blob.used);
+        px_buf_reset(&job);
+        /* A larger standard input is named by its content. */
+        EXPECT_INT(spec_encode(&(struct plexus_job_spec){.argv = argv, .input = input,
+                                                         .input_bytes = SPEC_INPUT_BYTES},
+                               &job, &blob), PLEXUS_OK);
+        EXPECT(!blob.used && job.length > SPEC_INPUT_BYTES);
+        px_buf_reset(&job);
+        EXPECT_INT(spec_encode(&(struct plexus_job_spec){.argv = argv, .input = input,
+                                                         .input_bytes = SPEC_INPUT_BYTES + 1},
+                               &job, &blob), PLEXUS_OK);
+        EXPECT(blob.used && job.length < 1000);
         px_buf_fini(&job);
 }
