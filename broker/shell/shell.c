@@ -186,7 +186,7 @@ static int open_log(struct shell *shell)
                 snprintf(text, sizeof(text), "%s: %s", shell->options->dir,
                          result < 0 ? strerror(-result) : px_error_find(result)->text);
         else
-                snprintf(text, sizeof(text), "%s", shell->start.refusal);
+                snprintf(text, sizeof(text), "%s: %s", shell->options->dir, shell->start.refusal);
         return refuse(status_of_open(result), text);
 }
 

@@ -41,7 +41,7 @@ expect() {
         shift
         plexus "$@" >"$top/out" 2>"$top/err" </dev/null || code=$?
         [ "$code" = "$wanted" ] && return 0
-        why="plexus $* ended with $code, not $wanted: $(tail -n 2 "$top/err")"
+        why="plexus $(cut -c -200 <<<"$*") ended with $code, not $wanted: $(tail -n 2 "$top/err")"
         return 1
 }
 # said out|err WORDS: exactly these words stand in what it printed.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The command line against a real mesh: a shell session, exit codes, what wrong input is told, and
+# The command line against a real mesh: a shell session, exit codes, and
 # kill -9 of the broker in the middle of `plexus run`. One mesh for all tests; state in a temporary
 # folder. Prints `N passed, N failed` last.
 #
@@ -17,34 +17,6 @@ needs_answers() { [ $answers = yes ] || skip 'the broker answers no questions'; 
 without_a_mesh_run_says_what_to_start() {
         expect 2 run -- true && said err 'no mesh: start one with "plexus up"' &&
                 same "$(wc -l <"$top/err")" 1
-}
-
-unknown_words_are_told_the_nearest_name() {
-        expect 2 runn && said err 'did you mean "run"?' &&
-                expect 2 ps --al && said err 'did you mean --all?' &&
-                expect 2 node drian && said err 'did you mean "node drain"?'
-}
-
-a_broken_paste_of_a_token_is_said() {
-        PLEXUS_TOKEN=pxu_broken PLEXUS_URL=plexus://127.0.0.1:1 expect 2 status && said err token &&
-                expect 2 join pxe_abc && said err 'TOKEN@HOST' &&
-                expect 2 join pxe_broken@127.0.0.1:1 && said err token
-}
-
-a_token_file_must_be_private() {
-        echo pxu_x >"$top/open.token" && chmod 644 "$top/open.token"
-        expect 2 status --url plexus://127.0.0.1:1 --token-file "$top/open.token" &&
-                said err 'can be read by others'
-}
-
-an_unreachable_broker_names_the_hop() {
-        mkdir -m 700 "$top/empty"
-        expect 6 submit --url "local:$top/empty" --timeout 1s -- true && said err "$top/empty" &&
-                expect 125 run --url "local:$top/empty" --timeout 1s -- true &&
-                expect 6 doctor --url "local:$top/empty" && said out 'FAILED  socket' &&
-                expect 6 doctor --url "local:$top/none" && said out 'FAILED  directory' &&
-                expect 6 doctor --url plexus://127.0.0.1:1 && said out 'FAILED  tcp' &&
-                expect 6 doctor --url plexus://no-such-host.invalid && said out 'FAILED  name'
 }
 
 help_knows_every_topic() {
@@ -104,23 +76,6 @@ cancel_ends_a_running_job() {
         expect 0 cancel "$id" --reason 'not needed' && expect 1 wait "$id" && said err 'cancelled'
 }
 
-a_finished_job_cannot_be_cancelled() {
-        local id
-        id=$(plexus submit -- true)
-        expect 0 wait "$id" && expect 5 cancel "$id"
-}
-
-what_is_not_there_is_not_found() {
-        expect 3 wait 999999 && expect 3 cancel 999999 && expect 2 wait never
-}
-
-one_key_is_one_job_and_one_content() {
-        local first second
-        first=$(plexus submit --idempotency-key k1 -- echo 1)
-        second=$(plexus submit --idempotency-key k1 -- echo 1)
-        same "$first" "$second" && expect 5 submit --idempotency-key k1 -- echo 2 && said err key
-}
-
 retry_runs_a_failed_job_again() {
         local id
         id=$(plexus submit -- sh -c "test -e $top/now-it-works")
@@ -132,25 +87,6 @@ hold_and_release() {
         id=$(plexus submit --hold -- true)
         expect 6 wait "$id" --timeout 0.3s && expect 0 why "$id" && said out "held until it is released" &&
                 expect 0 release "$id" && expect 0 wait "$id"
-}
-
-a_program_or_directory_that_is_not_there_is_named() {
-        local id
-        mkdir "$top/gone"
-        id=$(cd "$top/gone" && plexus submit -- true)
-        id=$(plexus submit --cwd "$top/nowhere" -- true)
-        expect 1 wait "$id" && said err "$top/nowhere" && said err node &&
-                said err --cwd && id=$(plexus submit -- no-such-program-here) && expect 1 wait "$id" &&
-                said err no-such-program-here
-}
-
-what_is_too_large_is_refused() {
-        head -c 700000 /dev/zero >"$top/large"
-        expect 2 submit --stdin="$top/large" -- cat && said err larger
-        local words=() code=0
-        for ((i = 0; i < 40; i++)); do words+=("$(printf 'x%.0s' {1..30000})"); done
-        plexus submit -- echo "${words[@]}" >"$top/out" 2>"$top/err" || code=$?
-        same "$code" 2 && same "$(cat "$top/out")" ''
 }
 
 standard_input_is_captured() {
