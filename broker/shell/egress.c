@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define POSTS_BYTES_MAX (32u << 20) /* of events that wait; more are left to the feed */
+#define SHUT_MS 10          /* while publications are interrupted */
 #define BLOCKED_RETRY_MS 50 /* a peer that took nothing is tried again */
 
 /* ---- postings of the core thread ---------------------------------------------------------------- */
@@ -98,6 +99,8 @@ static long timeout_ms(const struct egress *egress, bool more)
                 return 0;
         if (!px_list_empty(&egress->moving))
                 deadline_ms = PX_MIN(deadline_ms, egress->progress_ms);
+        if (publish_is_shut(egress))
+                deadline_ms = PX_MIN(deadline_ms, egress->now_ms + SHUT_MS);
         if (!px_list_empty(&egress->ready))
                 deadline_ms = PX_MIN(deadline_ms, egress->now_ms + BLOCKED_RETRY_MS);
         return (long)PX_MAX(deadline_ms - egress->now_ms, (int64_t)0);
@@ -129,6 +132,7 @@ static void *run(void *context)
         while (!egress->stopping) {
                 wait_for_work(egress, more);
                 egress->now_ms = clock_steady_ms();
+                publish_audience(egress); /* before anything is published */
                 drain_posts(egress);
                 for (size_t i = 0; i < EGRESS_SOCKETS_MAX; i++) {
                         if (egress->data[i] != NULL)
@@ -208,6 +212,8 @@ int egress_start(const struct egress_options *options, struct egress **ret_egres
                 fault = bind_all(egress, ZMQ_XPUB, options->events_endpoints, egress->events,
                                  &egress->events_port, ret_text, text_room);
         if (fault == 0)
+                publish_audience_init(egress);
+        if (fault == 0)
                 fault = -pthread_create(&egress->thread, NULL, run, egress);
         egress->running = fault == 0;
         if (fault == 0)
@@ -243,6 +249,7 @@ void egress_stop(struct egress *egress)
         peer_fini(egress);
         attempt_fini(egress);
         publish_fini(egress);
+        publish_audience_fini(egress);
         segments_close(egress->segments);
         for (size_t i = 0; i < EGRESS_SOCKETS_MAX; i++) {
                 socket_close(egress->data[i]);

@@ -10,7 +10,8 @@
  *   egress_blob.c     files up from clients, down to nodes; forgetting those that nothing uses
  *   query*.c          LIST, SHOW, LOG_AT: read transactions
  *   stream*.c         live streams with byte credits
- *   publish.c         PUB, and the events of the last moments in RAM */
+ *   publish.c         PUB, and the events of the last moments in RAM
+ *   publish_audience.c  who hears PUB */
 #ifndef PX_EGRESS_INSIDE_H
 #define PX_EGRESS_INSIDE_H
 
@@ -134,6 +135,15 @@ struct publish_batch {
         struct px_buf encoded;
 };
 
+/* One endpoint of `events`. */
+struct publish_door {
+        char endpoint[SOCKET_ENDPOINT_ROOM];
+        void *monitor; /* tells when the old listener is closed; NULL = it is, or none is waited for */
+        bool shut;     /* to be bound again */
+        bool told;     /* that it can't be */
+        int64_t retry_ms;
+};
+
 struct publish {
         struct publish_batch *ring; /* circular, oldest at `first` */
         size_t first;
@@ -143,6 +153,8 @@ struct publish {
         int64_t told_ms;
         uint64_t progress_number;
         size_t topics[3]; /* subscriptions to e, p, l; one to everything counts in all */
+        struct publish_door doors[EGRESS_SOCKETS_MAX];
+        uint64_t cuts; /* keys_cuts() as heeded */
 };
 
 struct egress {
@@ -332,5 +344,13 @@ void publish_progress(struct egress *egress, const struct px_progress *items, si
 void publish_tick(struct egress *egress);
 void publish_subscriptions(struct egress *egress, size_t socket);
 void publish_fini(struct egress *egress);
+
+/* ---- publish_audience.c ------------------------------------------------------------------------------------------ */
+
+void publish_audience_init(struct egress *egress); /* after the first bind, before the thread */
+/* Each turn: cut everybody off when somebody may no longer listen, and let the others in again. */
+void publish_audience(struct egress *egress);
+bool publish_is_shut(const struct egress *egress);
+void publish_audience_fini(struct egress *egress);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+#include "access.h"
+
 /* Never changed once it is in place. Entries whose key hashes are equal are chained by index. */
 struct snapshot {
         struct keys_entry *entries;
@@ -16,8 +18,9 @@ struct snapshot {
 };
 
 struct keys {
-        pthread_rwlock_t lock; /* guards the pointer */
+        pthread_rwlock_t lock; /* guards the pointer and the count */
         struct snapshot *now;
+        uint64_t cuts;
 };
 
 static uint64_t hash_of(const uint8_t *public_key)
@@ -80,6 +83,21 @@ void keys_free(struct keys *keys)
         px_free(keys);
 }
 
+/* Does somebody who saw everything see less, or is another key needed for it? */
+static bool cuts_off(const struct snapshot *old, const struct snapshot *fresh)
+{
+        for (size_t i = 0; i < old->count; i++) {
+                const struct keys_entry *was = &old->entries[i];
+                const struct keys_entry *is = px_map_find(&fresh->by_id, was->id.value);
+
+                if (access_sees_all(was->role) &&
+                    (is == NULL || !access_sees_all(is->role) ||
+                     memcmp(is->public_key, was->public_key, KEYS_PUBLIC_BYTES) != 0))
+                        return true;
+        }
+        return false;
+}
+
 void keys_replace(struct keys *keys, const struct keys_entry *entries, size_t count,
                   struct px_principal_id local)
 {
@@ -89,8 +107,20 @@ void keys_replace(struct keys *keys, const struct keys_entry *entries, size_t co
         PX_ASSERT(pthread_rwlock_wrlock(&keys->lock) == 0);
         old = keys->now;
         keys->now = fresh;
+        if (cuts_off(old, fresh))
+                keys->cuts++;
         PX_ASSERT(pthread_rwlock_unlock(&keys->lock) == 0);
         snapshot_free(old);
+}
+
+uint64_t keys_cuts(struct keys *keys)
+{
+        uint64_t cuts;
+
+        PX_ASSERT(pthread_rwlock_rdlock(&keys->lock) == 0);
+        cuts = keys->cuts;
+        PX_ASSERT(pthread_rwlock_unlock(&keys->lock) == 0);
+        return cuts;
 }
 
 /* Copy `entry` out if it is one. */

@@ -26,6 +26,8 @@ void keys_free(struct keys *keys);
  * (same Unix account, 0700 directory); 0 = none. */
 void keys_replace(struct keys *keys, const struct keys_entry *entries, size_t count,
                   struct px_principal_id local);
+/* Counts the replacements since which somebody who saw everything no longer does so under the same key. */
+uint64_t keys_cuts(struct keys *keys);
 bool keys_find_key(struct keys *keys, const uint8_t *public_key, struct keys_entry *ret_entry);
 bool keys_find_id(struct keys *keys, struct px_principal_id id, struct keys_entry *ret_entry);
 bool keys_find_local(struct keys *keys, struct keys_entry *ret_entry);

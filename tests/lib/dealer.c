@@ -26,13 +26,13 @@ static void close_at_end(void *context)
         dealer_close(context);
 }
 
-static void open_socket(struct dealer *dealer)
+static void open_socket(struct dealer *dealer, int type)
 {
         int zero = 0;
 
         *dealer = (struct dealer){0};
         dealer->context = zmq_ctx_new();
-        dealer->socket = zmq_socket(dealer->context, ZMQ_DEALER);
+        dealer->socket = zmq_socket(dealer->context, type);
         EXPECT(dealer->socket != NULL);
         zmq_msg_init(&dealer->answer);
         zmq_setsockopt(dealer->socket, ZMQ_LINGER, &zero, sizeof(zero));
@@ -43,7 +43,7 @@ static void open_socket(struct dealer *dealer)
 
 void dealer_open_plain(struct dealer *dealer, const char *endpoint)
 {
-        open_socket(dealer);
+        open_socket(dealer, ZMQ_DEALER);
         EXPECT_INT(zmq_connect(dealer->socket, endpoint), 0);
 }
 
@@ -60,21 +60,20 @@ void dealer_open_slow(struct dealer *dealer, const struct test_broker *broker, c
 {
         char endpoint[PROCESS_PATH_ROOM + 32];
 
-        open_socket(dealer);
+        open_socket(dealer, ZMQ_DEALER);
         zmq_setsockopt(dealer->socket, ZMQ_RCVHWM, &messages, sizeof(messages));
         snprintf(endpoint, sizeof(endpoint), "ipc://%s/run/%s", broker->dir, service);
         EXPECT_INT(zmq_connect(dealer->socket, endpoint), 0);
 }
 
-void dealer_open_keys(struct dealer *dealer, unsigned port, const uint8_t *broker_public,
-                      const uint8_t *secret)
+static void connect_keys(struct dealer *dealer, unsigned port, const uint8_t *broker_public,
+                         const uint8_t *secret)
 {
         char public_text[41];
         char secret_text[41];
         uint8_t public_key[32];
         char endpoint[64];
 
-        open_socket(dealer);
         EXPECT(zmq_z85_encode(secret_text, secret, 32) != NULL);
         EXPECT_INT(zmq_curve_public(public_text, secret_text), 0);
         EXPECT(zmq_z85_decode(public_key, public_text) != NULL);
@@ -83,6 +82,21 @@ void dealer_open_keys(struct dealer *dealer, unsigned port, const uint8_t *broke
         zmq_setsockopt(dealer->socket, ZMQ_CURVE_SECRETKEY, secret, 32);
         snprintf(endpoint, sizeof(endpoint), "tcp://127.0.0.1:%u", port);
         EXPECT_INT(zmq_connect(dealer->socket, endpoint), 0);
+}
+
+void dealer_open_keys(struct dealer *dealer, unsigned port, const uint8_t *broker_public,
+                      const uint8_t *secret)
+{
+        open_socket(dealer, ZMQ_DEALER);
+        connect_keys(dealer, port, broker_public, secret);
+}
+
+void dealer_subscribe(struct dealer *dealer, unsigned port, const uint8_t *broker_public,
+                      const uint8_t *secret)
+{
+        open_socket(dealer, ZMQ_SUB);
+        zmq_setsockopt(dealer->socket, ZMQ_SUBSCRIBE, "", 0);
+        connect_keys(dealer, port, broker_public, secret);
 }
 
 void dealer_open_token(struct dealer *dealer, unsigned port, const char *token)

@@ -32,6 +32,9 @@ void dealer_open_token(struct dealer *dealer, unsigned port, const char *token);
 /* Connect by TCP with these keys. Shape: 32 bytes each. */
 void dealer_open_keys(struct dealer *dealer, unsigned port, const uint8_t *broker_public,
                       const uint8_t *secret);
+/* A subscriber to all publications, with these keys: its socket is to be read by hand. */
+void dealer_subscribe(struct dealer *dealer, unsigned port, const uint8_t *broker_public,
+                      const uint8_t *secret);
 /* Connect anywhere without a key. */
 void dealer_open_plain(struct dealer *dealer, const char *endpoint);
 void dealer_close(struct dealer *dealer);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dealer.h"
@@ -212,6 +213,65 @@ TEST(a_revoked_key_enters_nowhere_but_where_it_is_told)
         open_with(&user, broker.port_data, &pair);
         send_ping(&user);
         EXPECT(!dealer_take(&user, SILENCE_MS, &header, &body));
+}
+
+/* Take a whole publication. false = none within deadline_ms. */
+static bool hears(struct dealer *subscriber, int deadline_ms)
+{
+        zmq_pollitem_t item = {.socket = subscriber->socket, .events = ZMQ_POLLIN};
+        int more = 1;
+        size_t length = sizeof(more);
+
+        if (zmq_poll(&item, 1, deadline_ms) != 1)
+                return false;
+        while (more) {
+                EXPECT(zmq_recv(subscriber->socket, NULL, 0, 0) >= 0);
+                EXPECT_INT(zmq_getsockopt(subscriber->socket, ZMQ_RCVMORE, &more, &length), 0);
+        }
+        return true;
+}
+
+static int64_t now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+TEST(a_revoked_subscriber_hears_nothing_after_a_second_and_the_others_go_on)
+{
+        static struct dealer eve;
+        static struct dealer mia;
+        struct px_m_token_revoke revoke = {.done_below = 1, .name = px_slice_text("eve")};
+        struct pair eves, mias;
+        uint8_t public_key[32];
+        int64_t end_ms;
+
+        set_up();
+        make_pair(&eves);
+        make_pair(&mias);
+        make_principal("eve", PX_ROLE_MONITOR, &eves, 1);
+        make_principal("mia", PX_ROLE_MONITOR, &mias, 2);
+        broker_public(public_key);
+        dealer_subscribe(&eve, broker.port_events, public_key, eves.secret);
+        dealer_subscribe(&mia, broker.port_events, public_key, mias.secret);
+        EXPECT(hears(&eve, ANSWER_MS)); /* there is a word each second */
+        EXPECT(hears(&mia, ANSWER_MS));
+
+        revoke.session = admin.session;
+        px_buf_reset(&admin.frame);
+        px_m_token_revoke_frame(&revoke, 3, 0, &admin.frame);
+        dealer_send(&admin, px_buf_slice(&admin.frame));
+        EXPECT(takes(&admin, ANSWER_MS, PX_M_TOKEN_REVOKED, 0));
+        end_ms = now_ms() + 1000;
+        while (now_ms() < end_ms)
+                (void)hears(&eve, (int)PX_MAX(end_ms - now_ms(), (int64_t)0));
+        while (hears(&mia, 0))
+                continue;
+        for (int i = 0; i < 2; i++)
+                EXPECT(hears(&mia, ANSWER_MS));
+        EXPECT(!hears(&eve, 0));
 }
 
 /* ---- who is not heard

@@ -20,6 +20,7 @@
 
 struct rig_peer {
         void *socket;
+        void *monitor; /* NULL = not watched */
         zmq_msg_t frame;
         zmq_msg_t payload;
         struct rig_message message;
@@ -76,6 +77,11 @@ static void close_peers(void)
         for (size_t i = 0; i < rig.peers_count; i++) {
                 zmq_msg_close(&rig.peers[i].frame);
                 zmq_msg_close(&rig.peers[i].payload);
+                if (rig.peers[i].monitor != NULL) {
+                        zmq_socket_monitor(rig.peers[i].socket, NULL, 0);
+                        zmq_close(rig.peers[i].monitor);
+                        rig.peers[i].monitor = NULL;
+                }
                 zmq_close(rig.peers[i].socket);
         }
         rig.peers_count = 0;
@@ -503,6 +509,42 @@ struct rig_peer *rig_subscribe(struct px_m_pub_events *ret_first)
         message = rig_published(peer, "e", PX_M_PUB_EVENTS);
         EXPECT_INT(px_m_pub_events_decode(message->body, &rig.arena, ret_first), PX_WIRE_OK);
         return peer;
+}
+
+void rig_watch(struct rig_peer *peer)
+{
+        char monitor[64];
+
+        snprintf(monitor, sizeof monitor, "inproc://rig.%p", peer->socket);
+        peer->monitor = zmq_socket(zsys_init(), ZMQ_PAIR);
+        EXPECT_INT(zmq_socket_monitor(peer->socket, monitor,
+                                      ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                                              ZMQ_EVENT_HANDSHAKE_FAILED_AUTH),
+                   0);
+        EXPECT_INT(zmq_connect(peer->monitor, monitor), 0);
+}
+
+void rig_expect_event(struct rig_peer *peer, int event)
+{
+        zmq_pollitem_t items[] = {{.socket = peer->monitor, .events = ZMQ_POLLIN},
+                                  {.socket = peer->socket, .events = 0}}; /* it works on */
+        uint8_t head[6];
+        uint16_t kind;
+
+        do {
+                EXPECT_INT(zmq_poll(items, 2, WAIT_MS), 1);
+                EXPECT_INT(zmq_recv(peer->monitor, head, sizeof head, 0), (int)sizeof head);
+                zmq_recv(peer->monitor, NULL, 0, 0); /* the endpoint */
+                memcpy(&kind, head, sizeof kind);
+                EXPECT(kind == event || kind != ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+        } while (kind != event);
+}
+
+bool rig_hears(struct rig_peer *peer)
+{
+        zmq_pollitem_t item = {.socket = peer->socket, .events = ZMQ_POLLIN};
+
+        return zmq_poll(&item, 1, 50) == 1;
 }
 
 void rig_send(struct rig_peer *peer, const struct px_buf *frame, struct px_slice payload)

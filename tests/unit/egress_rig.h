@@ -61,6 +61,12 @@ uint64_t rig_events(uint64_t job, enum rig_who owner, uint32_t count);
 struct rig_peer *rig_connect(enum rig_who who);
 /* A subscriber to everything on `events`; returns when it is counted, with the number it was told. */
 struct rig_peer *rig_subscribe(struct px_m_pub_events *ret_first);
+/* Watch the subscriber's connection: then the test waits for one of ZeroMQ's events on it. */
+void rig_watch(struct rig_peer *subscriber);
+/* The test fails if it is let in meanwhile. */
+void rig_expect_event(struct rig_peer *subscriber, int event);
+/* Whether a message is there or comes within a moment. */
+bool rig_hears(struct rig_peer *subscriber);
 /* Its next message: topic, body, payload. The test fails if the type is another. */
 struct rig_message *rig_published(struct rig_peer *subscriber, const char *topic, uint16_t type);
 void rig_send(struct rig_peer *peer, const struct px_buf *frame, struct px_slice payload);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_egress_publish.c - publications: numbers that show gaps, topics, output and progress. */
+#include <zmq.h>
+
 #include "egress_rig.h"
 
 static struct px_m_pub_events events_of(struct rig_peer *subscriber)
@@ -99,4 +101,50 @@ TEST(output_is_published_under_its_job)
         EXPECT_U64(log.job.value, 42);
         EXPECT_U64(log.offset, 0);
         EXPECT_BYTES(message->payload, px_slice_text("hello"));
+}
+
+/* ---- who listens --------------------------------------------------------------------------------- */
+
+/* RELIABILITY 5: a revoked key hears nothing more, publications included. */
+TEST(a_revoked_subscriber_is_cut_off_and_not_let_in_again)
+{
+        struct rig_peer *subscriber;
+        struct px_m_pub_events events;
+
+        rig_start();
+        rig_events(1, RIG_USER, 1);
+        subscriber = rig_subscribe(&events);
+        rig_watch(subscriber);
+        rig_revoke(RIG_ADMIN);
+        rig_expect_event(subscriber, ZMQ_EVENT_DISCONNECTED);
+        while (rig_hears(subscriber)) /* from before */
+                rig_published(subscriber, "e", PX_M_PUB_EVENTS);
+        rig_events(1, RIG_USER, 1);
+        rig_expect_event(subscriber, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
+        EXPECT(!rig_hears(subscriber));
+}
+
+TEST(the_others_are_let_in_again_and_see_by_the_numbers_what_they_missed)
+{
+        struct rig_peer *subscriber;
+        struct px_m_pub_events events;
+        uint64_t seen;
+
+        rig_start();
+        rig_events(1, RIG_USER, 1);
+        subscriber = rig_subscribe(&events);
+        seen = events.last_index;
+        rig_watch(subscriber);
+        rig_revoke(RIG_MONITOR);
+        rig_expect_event(subscriber, ZMQ_EVENT_DISCONNECTED);
+        rig_events(1, RIG_USER, 1); /* while it is away */
+        rig_expect_event(subscriber, ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+        do
+                events = events_of(subscriber);
+        while (events.last_index == seen);
+        EXPECT_U64(events.last_index, seen + 1);
+        EXPECT(events.previous_index > seen || events.events_count == 1);
+        rig_revoke(RIG_USER); /* who never listened: nobody is cut off */
+        rig_events(1, RIG_USER, 1);
+        EXPECT_U64(next_events(subscriber).previous_index, seen + 1);
 }
