@@ -14,6 +14,7 @@
 struct batch_group {
         struct px_link link;
         struct px_buf records; /* journal_format.h */
+        struct px_buf entries; /* of the overlay, pointers (overlay.c); core thread */
         uint64_t index_first;
         uint64_t index_last;
         uint32_t batches;

@@ -55,6 +55,7 @@ bool local_group_flushed(const struct local_log *local, const struct batch_group
 static void group_free(struct batch_group *group)
 {
         px_buf_fini(&group->records);
+        px_buf_fini(&group->entries);
         px_free(group);
 }
 

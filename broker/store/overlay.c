@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* overlay.c - see overlay.h. Layer: L3 (broker/store).
  *
- * Each entry hangs in two hash tables of fixed size: by its whole key, and by the first eight bytes of
- * its key (a job, a session), so that the chunks of one thing are found together. With at most 64 MB
- * behind there are a few hundred thousand entries, so chains of the first kind stay short; those of
- * the second kind may be long, but only overlay_collect() walks them. */
+ * Each entry hangs in a hash table of fixed size by its whole key; one whose key is longer than eight
+ * bytes also hangs in a second one by the first eight (a job, a session), so that the chunks of one
+ * thing are found together. With at most 64 MB behind there are a few hundred thousand entries, so
+ * chains of the first kind stay short; those of the second kind may be long, but only
+ * overlay_collect() walks them. A group lists the entries it made or took over, so that forgetting it
+ * looks up nothing; groups are forgotten in the order they came. */
 #include "overlay.h"
 
 #include <stdlib.h>
@@ -15,12 +17,15 @@
 #define BUCKETS 65536u
 #define FAMILY_BYTES 8
 #define BLOCK_ENTRIES 1024
+#define BLOCKS_SPARE 16 /* kept when the overlay is empty */
 
 struct overlay_entry {
-        struct overlay_entry *next; /* in its exact bucket */
-        struct px_link family;      /* in its family bucket */
+        struct overlay_entry *next;   /* in its bucket, or of the spare ones */
+        struct overlay_entry **place; /* what points to it there */
+        struct px_link family;        /* in its family bucket; {0} while the key is a short one */
         const struct batch_group *group;
-        size_t offset; /* of the row in the group's records */
+        uint32_t offset; /* of the row in the group's records */
+        uint32_t hash;   /* bits that the bucket doesn't tell */
 };
 
 struct overlay_block {
@@ -36,7 +41,7 @@ void overlay_init(struct overlay *overlay)
         px_list_init(&overlay->blocks);
 }
 
-void overlay_fini(struct overlay *overlay)
+static void blocks_free(struct overlay *overlay)
 {
         while (!px_list_empty(&overlay->blocks)) {
                 struct overlay_block *block =
@@ -45,6 +50,13 @@ void overlay_fini(struct overlay *overlay)
                 px_list_remove(&block->link);
                 px_free(block);
         }
+        overlay->blocks_count = 0;
+        overlay->free = NULL;
+}
+
+void overlay_fini(struct overlay *overlay)
+{
+        blocks_free(overlay);
         px_free(overlay->exact);
         px_free(overlay->families);
 }
@@ -57,9 +69,10 @@ static struct overlay_entry *entry_new(struct overlay *overlay)
                 struct overlay_block *block = px_alloc(sizeof(*block));
 
                 px_list_append(&overlay->blocks, &block->link);
-                for (size_t i = 0; i < BLOCK_ENTRIES; i++) {
-                        block->entries[i].next = overlay->free;
-                        overlay->free = &block->entries[i];
+                overlay->blocks_count++;
+                for (size_t i = BLOCK_ENTRIES; i > 0; i--) {
+                        block->entries[i - 1].next = overlay->free;
+                        overlay->free = &block->entries[i - 1];
                 }
         }
         entry = overlay->free;
@@ -77,12 +90,6 @@ static struct row entry_row(const struct overlay_entry *entry)
         return row;
 }
 
-static struct overlay_entry **exact_bucket(const struct overlay *overlay, uint8_t table,
-                                           struct px_slice key)
-{
-        return &overlay->exact[px_hash64(table, key.data, key.length) % BUCKETS];
-}
-
 static struct px_link *family_bucket(const struct overlay *overlay, uint8_t table,
                                      struct px_slice key)
 {
@@ -96,37 +103,54 @@ static struct px_link *family_bucket(const struct overlay *overlay, uint8_t tabl
 }
 
 /* Where the entry of this key hangs, or the end of its chain. */
-static struct overlay_entry **entry_place(const struct overlay *overlay, uint8_t table,
-                                          struct px_slice key)
+static struct overlay_entry **entry_place(const struct overlay *overlay, uint64_t hash,
+                                          uint8_t table, struct px_slice key)
 {
-        struct overlay_entry **at = exact_bucket(overlay, table, key);
+        struct overlay_entry **at = &overlay->exact[hash % BUCKETS];
 
         for (; *at != NULL; at = &(*at)->next) {
-                struct row row = entry_row(*at);
+                struct row row;
 
+                if ((*at)->hash != (uint32_t)(hash >> 32))
+                        continue;
+                row = entry_row(*at);
                 if (row.table == table && px_slice_equal(row.key, key))
                         break;
         }
         return at;
 }
 
-static void overlay_add_row(struct overlay *overlay, const struct batch_group *group,
-                            size_t offset, const struct row *row)
+static struct overlay_entry *entry_make(struct overlay *overlay, struct overlay_entry **place,
+                                        uint64_t hash, const struct row *row)
 {
-        struct overlay_entry **at = entry_place(overlay, row->table, row->key);
+        struct overlay_entry *entry = entry_new(overlay);
 
-        if (*at == NULL) {
-                *at = entry_new(overlay);
-                (*at)->next = NULL;
-                px_list_prepend(family_bucket(overlay, row->table, row->key),
-                                &(*at)->family);
-                overlay->count++;
-        }
-        (*at)->group = group;
-        (*at)->offset = offset;
+        *place = entry;
+        *entry = (struct overlay_entry){.place = place, .hash = (uint32_t)(hash >> 32)};
+        if (row->key.length > FAMILY_BYTES)
+                px_list_prepend(family_bucket(overlay, row->table, row->key), &entry->family);
+        overlay->count++;
+        return entry;
 }
 
-void overlay_add(struct overlay *overlay, const struct batch_group *group, size_t offset)
+static void overlay_add_row(struct overlay *overlay, struct batch_group *group, size_t offset,
+                            const struct row *row)
+{
+        uint64_t hash = px_hash64(row->table, row->key.data, row->key.length);
+        struct overlay_entry **place = entry_place(overlay, hash, row->table, row->key);
+        struct overlay_entry *entry = *place;
+
+        PX_ASSERT(offset <= UINT32_MAX);
+        if (entry == NULL)
+                entry = entry_make(overlay, place, hash, row);
+        entry->offset = (uint32_t)offset;
+        if (entry->group == group)
+                return;
+        entry->group = group;
+        px_buf_append(&group->entries, &entry, sizeof(struct overlay_entry *));
+}
+
+void overlay_add(struct overlay *overlay, struct batch_group *group, size_t offset)
 {
         struct px_slice records = px_buf_slice(&group->records);
         size_t bytes;
@@ -142,42 +166,39 @@ void overlay_add(struct overlay *overlay, const struct batch_group *group, size_
         }
 }
 
-static void overlay_remove_row(struct overlay *overlay, const struct batch_group *group,
-                               const struct row *row)
+static void entry_drop(struct overlay *overlay, struct overlay_entry *entry)
 {
-        struct overlay_entry **at = entry_place(overlay, row->table, row->key);
-        struct overlay_entry *entry = *at;
-
-        if (entry == NULL || entry->group != group)
-                return; /* a newer group has the row, or an earlier row of this one took it away */
-        *at = entry->next;
-        px_list_remove(&entry->family);
+        PX_ASSERT(*entry->place == entry);
+        PX_ASSERT(overlay->count > 0);
+        *entry->place = entry->next;
+        if (entry->next != NULL)
+                entry->next->place = entry->place;
+        if (entry->family.next != NULL)
+                px_list_remove(&entry->family);
         entry->next = overlay->free;
         overlay->free = entry;
-        PX_ASSERT(overlay->count > 0);
         overlay->count--;
 }
 
-void overlay_remove(struct overlay *overlay, const struct batch_group *group)
+void overlay_remove(struct overlay *overlay, struct batch_group *group)
 {
-        struct px_slice records = px_buf_slice(&group->records);
-        size_t offset = 0;
+        for (size_t at = 0; at < group->entries.length; at += sizeof(struct overlay_entry *)) {
+                struct overlay_entry *entry;
 
-        while (offset < records.length) {
-                size_t bytes, at = 0;
-                struct px_slice rows = journal_own_rows(records, offset, &bytes);
-                struct row row;
-
-                while (rows_next(rows, &at, &row))
-                        overlay_remove_row(overlay, group, &row);
-                offset += bytes;
+                memcpy(&entry, group->entries.data + at, sizeof(struct overlay_entry *));
+                if (entry->group == group) /* else a newer group has the row */
+                        entry_drop(overlay, entry);
         }
+        px_buf_fini(&group->entries);
+        if (overlay->count == 0 && overlay->blocks_count > BLOCKS_SPARE)
+                blocks_free(overlay);
 }
 
 bool overlay_find(const struct overlay *overlay, uint8_t table, struct px_slice key,
                   struct row *ret_row)
 {
-        const struct overlay_entry *entry = *entry_place(overlay, table, key);
+        uint64_t hash = px_hash64(table, key.data, key.length);
+        const struct overlay_entry *entry = *entry_place(overlay, hash, table, key);
 
         if (entry == NULL)
                 return false;
@@ -213,6 +234,7 @@ static void collect_everywhere(const struct overlay *overlay, uint8_t table,
 void overlay_collect(const struct overlay *overlay, uint8_t table, struct px_slice prefix,
                      struct px_buf *ret_rows)
 {
+        struct row row;
         size_t count;
 
         PX_ASSERT(ret_rows->length == 0);
@@ -221,6 +243,8 @@ void overlay_collect(const struct overlay *overlay, uint8_t table, struct px_sli
         if (prefix.length < FAMILY_BYTES) {
                 collect_everywhere(overlay, table, prefix, ret_rows);
         } else {
+                if (prefix.length == FAMILY_BYTES && overlay_find(overlay, table, prefix, &row))
+                        px_buf_append(ret_rows, &row, sizeof(row));
                 PX_LIST_EACH(family_bucket(overlay, table, prefix), link)
                         collect_if(PX_CONTAINER_OF(link, struct overlay_entry, family), table,
                                    prefix, ret_rows);

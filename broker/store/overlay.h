@@ -11,9 +11,10 @@ struct overlay_entry;
 
 struct overlay {
         struct overlay_entry **exact; /* buckets by (table, key) */
-        struct px_link *families;     /* buckets by (table, first bytes of the key) */
+        struct px_link *families;     /* buckets by (table, first bytes of a longer key) */
         struct overlay_entry *free;   /* spare entries */
         struct px_link blocks;        /* what entries were cut from */
+        size_t blocks_count;
         size_t count;
 };
 
@@ -21,9 +22,9 @@ void overlay_init(struct overlay *overlay);
 void overlay_fini(struct overlay *overlay);
 
 /* Take in the rows of the record at `offset` of the group. */
-void overlay_add(struct overlay *overlay, const struct batch_group *group, size_t offset);
-/* The group was applied: forget what is still its own. */
-void overlay_remove(struct overlay *overlay, const struct batch_group *group);
+void overlay_add(struct overlay *overlay, struct batch_group *group, size_t offset);
+/* The group was applied, as all before it: forget what is still its own. */
+void overlay_remove(struct overlay *overlay, struct batch_group *group);
 
 /* The newest operation on a row; false when there is none. Borrowed until the group is freed. */
 bool overlay_find(const struct overlay *overlay, uint8_t table, struct px_slice key,
