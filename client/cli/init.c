@@ -4,7 +4,6 @@
  * supervisor of ours in the background keeps it running. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,7 +69,6 @@ static int take_options(const struct cli *cli, struct init *init)
 {
         const char *port = cli_value(cli, "port");
         int64_t number = PORT_DEFAULT;
-        char absolute[PATH_MAX];
         int result;
 
         if (cli_has(cli, "dir"))
@@ -91,9 +89,7 @@ static int take_options(const struct cli *cli, struct init *init)
         result = cli_has(cli, "print-unit") ? 0 : make_dirs(init->dir);
         if (result != 0)
                 return cli_fail(cli, CLI_FAULT, "%s: %s", init->dir, strerror(-result));
-        /* What runs in the background has no directory of its own to be relative to. */
-        if (realpath(init->dir, absolute) != NULL && strlen(absolute) < sizeof init->dir)
-                snprintf(init->dir, sizeof init->dir, "%s", absolute);
+        make_absolute(init->dir, sizeof init->dir);
         return 0;
 }
 

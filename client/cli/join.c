@@ -5,7 +5,6 @@
  * keeps it running. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,14 +214,11 @@ static int check_free(const struct cli *cli, const struct join *join)
 
 static int make_folder(const struct cli *cli, struct join *join)
 {
-        char absolute[PATH_MAX];
         int result = make_dirs(join->dir);
 
         if (result != 0)
                 return cli_fail(cli, CLI_FAULT, "%s: %s", join->dir, strerror(-result));
-        /* What runs in the background has no directory of its own to be relative to. */
-        if (realpath(join->dir, absolute) != NULL && strlen(absolute) < sizeof join->dir)
-                snprintf(join->dir, sizeof join->dir, "%s", absolute);
+        make_absolute(join->dir, sizeof join->dir);
         snprintf(join->token_path, sizeof join->token_path, "%s/node.token", join->dir);
         return write_token(cli, join);
 }

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -115,6 +117,14 @@ int make_dirs(const char *path)
                         return 0;
                 *slash = '/';
         }
+}
+
+void make_absolute(char *path, size_t room)
+{
+        char absolute[PATH_MAX];
+
+        if (realpath(path, absolute) != NULL && strlen(absolute) < room)
+                memcpy(path, absolute, strlen(absolute) + 1);
 }
 
 int open_log(const char *path)

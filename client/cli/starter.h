@@ -19,6 +19,9 @@ int launch(const char *program, const char *const *words, int log_fd, pid_t *ret
 bool launch_ready(int fd, char *ret_line, size_t room);
 /* mkdir -p, every new part with mode 0700. Returns 0 or -errno. */
 int make_dirs(const char *path);
+/* Replace the path of a folder by its absolute one, for what runs in the background and has no directory
+ * of its own to be relative to. One that doesn't fit `room` stays as it is. */
+void make_absolute(char *path, size_t room);
 /* Open a log for appending, 0600. Returns a descriptor or -errno. */
 int open_log(const char *path);
 
