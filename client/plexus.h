@@ -96,6 +96,8 @@ struct plexus_who {
         char role[16];
         bool sees_all;
         uint64_t epoch; /* of the broker */
+        int64_t clock_ahead_ms; /* the broker's wall clock, compared with ours */
+        uint32_t node_port, data_port, events_port; /* 0 over local sockets */
         char broker_version[32];
         char url[512];
 };

@@ -291,6 +291,7 @@ static void session_welcome(struct core *core, const struct session *session)
                 .data_port = core->options.data_port,
                 .events_port = core->options.events_port,
                 .broker_public = core->options.broker_public,
+                .wall_ms = core->wall_ms,
         };
 
         FRAME(core, client_welcome, &welcome, core->command->header.correlation);

@@ -1,212 +1,259 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor.c - `plexus doctor`: every hop from here to a running job, in order, until one fails.
  * Layer: L4 (client/cli). */
-#include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
+#include "doctor.h"
+
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "connect.h"
 #include "output.h"
 #include "verbs.h"
 
-#define HOP_MS 3000
-#define PORT_DEFAULT "7539"
+#define CLOCK_ODD_MS 5000
 
-/* One line a hop: "ok    tcp         127.0.0.1 port 7539". */
-static void good(const char *hop, const char *text)
+/* ---- lines ------------------------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 0))) static void print_line(const char *verdict, const char *hop,
+                                                             const char *format, va_list arguments)
 {
-        printf("ok      %-10s %s\n", hop, text);
+        printf("%-7s %-10s ", verdict, hop);
+        vprintf(format, arguments);
+        putchar('\n');
 }
 
-static int bad(int code, const char *hop, const char *text, const char *help)
+static void print_help(const char *help)
 {
-        printf("FAILED  %-10s %s\n%s%s%s", hop, text, *help != '\0' ? "        try        " : "", help,
-               *help != '\0' ? "\n" : "");
+        if (*help != '\0')
+                printf("        try        %s\n", help);
+}
+
+void doctor_good(const char *hop, const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        print_line("ok", hop, format, arguments);
+        va_end(arguments);
+}
+
+void doctor_warn(const char *help, const char *hop, const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        print_line("warning", hop, format, arguments);
+        va_end(arguments);
+        print_help(help);
+}
+
+int doctor_bad(int code, const char *help, const char *hop, const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        print_line("FAILED", hop, format, arguments);
+        va_end(arguments);
+        print_help(help);
         return code;
 }
 
-/* ---- connecting -------------------------------------------------------------------------------------------- */
+/* ---- the broker -------------------------------------------------------------------------------------------- */
 
-/* Connect within HOP_MS. Returns the descriptor or -errno. */
-static int connect_within(int family, const struct sockaddr *address, socklen_t length)
-{
-        int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        struct pollfd item = {.fd = fd, .events = POLLOUT};
-        int error = 0;
-        socklen_t size = sizeof error;
-
-        if (fd < 0)
-                return -errno;
-        if (connect(fd, address, length) == 0)
-                return fd;
-        if (errno != EINPROGRESS) {
-                error = errno;
-        } else if (poll(&item, 1, HOP_MS) <= 0) {
-                error = ETIMEDOUT;
-        } else {
-                (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-        }
-        if (error == 0)
-                return fd;
-        close(fd);
-        return -error;
-}
-
-/* A ZeroMQ peer greets at once: ten bytes, 0xFF first, the low bit of the last set (ZMTP 3.0). */
-static bool speaks_zmtp(int fd)
-{
-        static const unsigned char ours[10] = {0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F};
-        unsigned char theirs[10];
-        size_t got = 0;
-
-        (void)!write(fd, ours, sizeof ours);
-        while (got < sizeof theirs) {
-                struct pollfd item = {.fd = fd, .events = POLLIN};
-                ssize_t one;
-
-                if (poll(&item, 1, HOP_MS) <= 0)
-                        return false;
-                one = read(fd, theirs + got, sizeof theirs - got);
-                if (one <= 0)
-                        return false;
-                got += (size_t)one;
-        }
-        return theirs[0] == 0xFF && (theirs[9] & 1) != 0;
-}
-
-/* ---- hops ------------------------------------------------------------------------------------------------------ */
-
-static int check_socket_dir(const char *dir)
-{
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        struct stat status;
-        char text[700];
-        int fd;
-
-        if (lstat(dir, &status) != 0) {
-                snprintf(text, sizeof text, "%.500s: %s", dir, strerror(errno));
-                return bad(CLI_UNREACHABLE, "directory", text, "plexus up");
-        }
-        if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
-                snprintf(text, sizeof text, "%.500s is not yours alone", dir);
-                return bad(CLI_UNREACHABLE, "directory", text, "chmod 700, as its owner");
-        }
-        good("directory", dir);
-        if ((size_t)snprintf(address.sun_path, sizeof address.sun_path, "%s/cmd", dir) >=
-            sizeof address.sun_path)
-                return bad(CLI_UNREACHABLE, "socket", "the path is too long for a socket", "");
-        fd = connect_within(AF_UNIX, (const struct sockaddr *)&address, sizeof address);
-        if (fd < 0) {
-                snprintf(text, sizeof text, "%s: %s", address.sun_path, strerror(-fd));
-                return bad(CLI_UNREACHABLE, "socket", text, "plexus up: the broker does not run");
-        }
-        close(fd);
-        good("socket", address.sun_path);
-        return 0;
-}
-
-/* Try every address of the name until one takes a connection. */
-static int check_addresses(const struct addrinfo *found, const char *port)
-{
-        char text[256] = "";
-
-        for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
-                char address[128] = "?";
-                int fd = connect_within(at->ai_family, at->ai_addr, at->ai_addrlen);
-                bool zmtp;
-
-                (void)getnameinfo(at->ai_addr, at->ai_addrlen, address, sizeof address, NULL, 0,
-                                  NI_NUMERICHOST);
-                snprintf(text, sizeof text, "%s port %s: %s", address, port, fd < 0 ? strerror(-fd) : "open");
-                if (fd < 0)
-                        continue;
-                zmtp = speaks_zmtp(fd);
-                close(fd);
-                good("tcp", text);
-                if (!zmtp)
-                        return bad(CLI_UNREACHABLE, "greeting", "what listens there is no broker",
-                                   "the port that `plexus init` printed");
-                good("greeting", "it speaks ZeroMQ");
-                return 0;
-        }
-        return bad(CLI_UNREACHABLE, "tcp", text, "is the broker started with --listen, the port open in the firewall?");
-}
-
-/* HOST[:PORT], [ADDRESS]:PORT; the first of a list. */
-static int check_host(const char *word)
-{
-        struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-        struct addrinfo *found;
-        bool brackets = *word == '[';
-        const char *host_begin = word + brackets;
-        size_t host_length = strcspn(host_begin, brackets ? "]" : ":,");
-        const char *behind = host_begin + host_length + (brackets && host_begin[host_length] == ']');
-        char host[256];
-        char port[16] = PORT_DEFAULT;
-        char text[512];
+/* Which hop a refused connection is, and what helps. The port speaks ZeroMQ at this point. */
+static const struct refusal {
         int error;
-        int code;
+        const char *hop;
+        const char *help;
+} refusals[] = {
+        {PLEXUS_REVOKED, "token", "a new token: an administrator makes one with plexus token create"},
+        {PLEXUS_EXPIRED, "token", "a new token: an administrator makes one with plexus token create"},
+        {PLEXUS_DENIED, "token", "a token of another role"},
+        {PLEXUS_VERSION, "version", "the same release of plexus on both sides"},
+        {PLEXUS_INVALID, "token", "the whole token, one word, as it was printed"},
+        {PLEXUS_UNREACHABLE, "key", "a token that this broker made, pasted whole"},
+        {PLEXUS_TIMED_OUT, "key", "a token that this broker made, pasted whole"},
+};
 
-        snprintf(host, sizeof host, "%.*s", (int)host_length, host_begin);
-        if (*behind == ':')
-                snprintf(port, sizeof port, "%.*s", (int)strcspn(behind + 1, ","), behind + 1);
-        error = getaddrinfo(host, port, &hints, &found);
-        if (error != 0) {
-                snprintf(text, sizeof text, "%s: %s", host, gai_strerror(error));
-                return bad(CLI_UNREACHABLE, "name", text, "an address instead, or /etc/hosts");
-        }
-        good("name", host);
-        code = check_addresses(found, port);
-        freeaddrinfo(found);
-        return code;
+static int greeting_failed(struct cli *cli, int error)
+{
+        const char *detail = plexus_detail(cli->px);
+
+        if (*detail == '\0')
+                detail = plexus_error_text(error);
+        for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+                if (refusals[i].error == error)
+                        return doctor_bad(plexus_error_exit(error), refusals[i].help, refusals[i].hop, "%s",
+                                          detail);
+        return doctor_bad(plexus_error_exit(error), "", "broker", "%s", detail);
 }
 
-static int check_greeting(struct cli *cli, const struct plexus_options *options)
+static int check_greeting(struct cli *cli, const struct plexus_options *options, struct plexus_who *ret_who)
 {
         struct plexus_options quick = *options;
-        struct plexus_who who;
-        char text[256];
         int error;
 
         if (quick.timeout_ms == 0)
-                quick.timeout_ms = 2 * HOP_MS;
+                quick.timeout_ms = 2 * DOCTOR_HOP_MS;
         error = plexus_connect(&quick, &cli->px);
         if (error == PLEXUS_OK)
-                error = plexus_whoami(cli->px, &who);
+                error = plexus_whoami(cli->px, ret_who);
         if (error != PLEXUS_OK)
-                return bad(plexus_error_exit(error), "handshake", plexus_detail(cli->px),
-                           "a new token from the administrator, if the broker does not know yours");
-        snprintf(text, sizeof text, "broker %s, you are %s (%s)", who.broker_version, who.principal, who.role);
-        good("handshake", text);
+                return greeting_failed(cli, error);
+        doctor_good("token", "you are %s (%s)", ret_who->principal, ret_who->role);
+        if (strcmp(ret_who->broker_version, plexus_version()) != 0)
+                doctor_warn("the same release on both sides, the broker's first", "version",
+                            "the broker is %s, this is %s", ret_who->broker_version, plexus_version());
+        else
+                doctor_good("version", "%s on both sides", plexus_version());
         return 0;
+}
+
+static void check_clock(const struct plexus_who *who)
+{
+        uint64_t off = (uint64_t)llabs((long long)who->clock_ahead_ms);
+        char text[32];
+
+        output_duration(off, text, sizeof text);
+        if (off > CLOCK_ODD_MS)
+                doctor_warn("a time service (ntp) on both machines", "clock",
+                            "the broker's is %s %s ours: times in lists and --start are off, nothing else", text,
+                            who->clock_ahead_ms > 0 ? "ahead of" : "behind");
+        else
+                doctor_good("clock", "%s apart", text);
+}
+
+/* The port that answers questions and streams; without it lists and logs hang. */
+static int check_data_port(const char *url, const struct plexus_who *who)
+{
+        struct doctor_address address;
+        char port[16];
+
+        if (strncmp(url, "plexus://", 9) != 0 || who->data_port == 0)
+                return 0;
+        doctor_address_read(url + strlen("plexus://"), &address);
+        snprintf(port, sizeof port, "%u", who->data_port);
+        return doctor_check_port(&address, port, "data port");
+}
+
+/* ---- the mesh ------------------------------------------------------------------------------------------------ */
+
+/* Nodes whose control groups can't do what jobs may ask for. */
+static void check_groups(struct cli *cli)
+{
+        struct plexus_node *nodes;
+        size_t count;
+        bool fine = true;
+
+        if (plexus_nodes(cli->px, &nodes, &count) != PLEXUS_OK)
+                return;
+        for (size_t i = 0; i < count; i++) {
+                const struct plexus_node *node = &nodes[i];
+                bool ends = strncmp(node->kill_mode, "subreaper", 9) != 0;
+                bool limits = strstr(node->enforces, "not") == NULL; /* "memory; not processes", "nothing" */
+
+                if (strcmp(node->kind, "node") != 0 || (ends && limits))
+                        continue;
+                fine = false;
+                doctor_warn("control groups (v2, delegated to the node), or a node started by root", "cgroups",
+                            "%s ends jobs by %s and enforces %s", node->name, node->kill_mode,
+                            node->enforces);
+        }
+        if (fine && count > 0)
+                doctor_good("cgroups", "every node ends whole trees of processes and keeps limits");
+        plexus_nodes_free(nodes);
 }
 
 static int check_mesh(struct cli *cli)
 {
         struct plexus_status status;
-        char text[256];
+        char text[96];
         int error = plexus_status(cli->px, &status);
 
         if (error != PLEXUS_OK)
-                return bad(plexus_error_exit(error), "answers", plexus_detail(cli->px), "");
-        snprintf(text, sizeof text, "%u up, %u reconnecting, %u draining, %u lost; %g of %g cpus in use",
-                 status.nodes_up, status.nodes_reconnecting, status.nodes_draining, status.nodes_unreachable,
-                 status.cpus_used, status.cpus);
-        if (status.nodes_up == 0)
-                return bad(CLI_JOB_NOT_OK, "nodes", text, "plexus join on a machine that shall run jobs");
-        good("nodes", text);
+                return doctor_bad(plexus_error_exit(error), "", "answers", "%s", plexus_detail(cli->px));
         if (status.storage_full)
-                return bad(CLI_JOB_NOT_OK, "disk", "the broker's disk is full: submits are refused",
-                           "room on the broker's disk, or plexus rm 'state=done'");
-        good("disk", "the broker takes submits");
+                return doctor_bad(CLI_JOB_NOT_OK, "room on the broker's disk, or plexus rm of ended jobs", "disk",
+                                  "the broker's disk is full: submits are refused");
+        doctor_good("disk", "the broker takes submits");
+        snprintf(text, sizeof text, "%u up, %u reconnecting, %u draining, %u lost", status.nodes_up,
+                 status.nodes_reconnecting, status.nodes_draining, status.nodes_unreachable);
+        if (status.nodes_up == 0)
+                return doctor_bad(CLI_JOB_NOT_OK, "plexus join on a machine that shall run jobs", "nodes", "%s",
+                                  text);
+        doctor_good("nodes", "%s; %g of %g cpus in use", text, status.cpus_used, status.cpus);
+        check_groups(cli);
         return 0;
+}
+
+/* What the broker says of a node that is asked about. */
+static void tell_node(struct cli *cli, const char *name)
+{
+        struct plexus_node *nodes;
+        size_t count;
+        bool found = false;
+        char seen[32];
+
+        if (plexus_nodes(cli->px, &nodes, &count) != PLEXUS_OK)
+                return;
+        for (size_t i = 0; i < count; i++) {
+                if (strcmp(nodes[i].name, name) != 0)
+                        continue;
+                found = true;
+                output_duration(nodes[i].seen_ms, seen, sizeof seen);
+                doctor_good("node", "%s is %s, seen %s ago, version %s, ends jobs by %s, enforces %s", name,
+                            nodes[i].state, seen, nodes[i].version, nodes[i].kill_mode, nodes[i].enforces);
+        }
+        if (!found)
+                doctor_warn("plexus join, there", "node", "the broker knows no node %s", name);
+        plexus_nodes_free(nodes);
+}
+
+/* ---- the verb ------------------------------------------------------------------------------------------------ */
+
+static int check_way(const char *url)
+{
+        struct doctor_address address;
+
+        if (strncmp(url, "local:", 6) == 0)
+                return doctor_check_local(url + 6);
+        doctor_address_read(url + strlen("plexus://"), &address);
+        return doctor_check_port(&address, address.port, "tcp");
+}
+
+static int check_from(struct cli *cli, const struct plexus_options *options, const char *url)
+{
+        const char *node = cli_value(cli, "from");
+        struct plexus_who who;
+        bool known;
+
+        if (strncmp(url, "plexus://", 9) != 0)
+                return doctor_bad(CLI_USAGE, "plexus init, or plexus up --listen", "url",
+                                  "%s: other machines cannot reach a mesh without TCP", url);
+        known = check_greeting(cli, options, &who) == 0;
+        if (known)
+                tell_node(cli, node);
+        return doctor_from(node, url, known ? &who : NULL);
+}
+
+static int check_all(struct cli *cli, const struct plexus_options *options, const char *url)
+{
+        struct plexus_who who;
+        int code;
+
+        if (cli_has(cli, "reach"))
+                return strncmp(url, "local:", 6) == 0 ? doctor_check_local(url + 6) : doctor_reach(cli, url);
+        if (cli_has(cli, "from"))
+                return check_from(cli, options, url);
+        code = check_way(url);
+        if (code == 0)
+                code = check_greeting(cli, options, &who);
+        if (code != 0)
+                return code;
+        check_clock(&who);
+        code = check_data_port(url, &who);
+        return code != 0 ? code : check_mesh(cli);
 }
 
 int verb_doctor(struct cli *cli)
@@ -221,16 +268,12 @@ int verb_doctor(struct cli *cli)
                 return code;
         error = plexus_context_find(&options, url, sizeof url);
         if (error != PLEXUS_OK)
-                return bad(plexus_error_exit(error), "context", plexus_detail(NULL), "plexus up");
-        good("context", url);
-        if (strncmp(url, "local:", 6) == 0)
-                code = check_socket_dir(url + 6);
-        else if (strncmp(url, "plexus://", 9) == 0)
-                code = check_host(url + 9);
-        else
-                code = bad(CLI_USAGE, "url", url, "local:DIR or plexus://HOST[:PORT]");
-        if (code == 0)
-                code = check_greeting(cli, &options);
+                return doctor_bad(plexus_error_exit(error), "plexus up, or plexus join on a machine of a mesh",
+                                  "context", "%s", plexus_detail(NULL));
+        doctor_good("context", "%s", url);
+        if (strncmp(url, "local:", 6) != 0 && strncmp(url, "plexus://", 9) != 0)
+                return doctor_bad(CLI_USAGE, "local:DIR or plexus://HOST[:PORT]", "url", "%s", url);
+        code = check_all(cli, &options, url);
         explicit_bzero(token, sizeof token);
-        return code != 0 ? code : check_mesh(cli);
+        return code;
 }

@@ -171,6 +171,13 @@ static const struct cli_option init_options[] = {
         END_OF_OPTIONS,
 };
 
+static const struct cli_option doctor_options[] = {
+        {0, "from", "NODE", "go the way from NODE, by ssh, where plexus must be installed", false},
+        {0, "reach", NULL, "only as far as the broker's ports; needs no token", false},
+        {0, "ports", "LIST", "with --reach: these too, separated by commas", false},
+        END_OF_OPTIONS,
+};
+
 #define JOBS "Watch and change jobs"
 #define START "Start jobs"
 #define MESH "Set up"
@@ -240,7 +247,10 @@ const struct cli_command cli_commands[] = {
          "user's account. Otherwise a supervisor in the background restarts it, and `plexus down --dir DIR` stops "
          "both; jobs that run then go on. A token for a person makes a context instead.",
          {join_options}, 1, 1, CLI_WORDS_NONE, MESH, verb_join},
-        {"doctor", "[options]", "find out which hop fails", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_doctor},
+        {"doctor", "[options]", "find out which hop fails",
+         "Goes the whole way to a running job, one line a hop, until one fails; that one says what would help. "
+         "Warnings are about what works but will surprise. Exit 0: nothing failed.",
+         {doctor_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_doctor},
         {"context ls", "", "list the meshes you know", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_context_ls},
         {"context use", "NAME", "make a mesh the current one", NULL, {NULL}, 1, 1, CLI_WORDS_CONTEXTS, MESH, verb_context_use},
         {"context rm", "NAME", "forget a mesh and its token", NULL, {NULL}, 1, 1, CLI_WORDS_CONTEXTS, MESH, verb_context_rm},

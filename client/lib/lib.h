@@ -31,7 +31,8 @@ struct welcome {
         char principal[65];
         int role;
         bool sees_all;
-        uint32_t node_port, data_port;
+        uint32_t node_port, data_port, events_port;
+        int64_t clock_ahead_ms; /* of ours */
         uint64_t silence_ms;
         bool has_broker_public;
         uint8_t broker_public[PX_TOKEN_KEY_BYTES];

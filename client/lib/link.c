@@ -286,9 +286,12 @@ static enum link_change step_greeting(struct link *link, int64_t now_ms)
         else if (event != 0 && link->keys == NULL)
                 greeting_failed(link, "closed the connection during the handshake: it runs as "
                                       "another user, or is stopping", now_ms);
+        else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+                greeting_failed(link, "does not know the key of this token: it was not made there, or its "
+                                      "record is gone", now_ms);
         else if (event != 0)
-                greeting_failed(link, "refused the handshake: wrong broker key or unknown token",
-                                now_ms);
+                greeting_failed(link, "ended the handshake: the token is of another broker, which has "
+                                      "another key", now_ms);
         else if (now_ms >= link->deadline_ms)
                 greeting_failed(link, "accepts connections but does not shake hands: is it a "
                                       "Plexus broker, and the right port?", now_ms);

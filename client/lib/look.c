@@ -346,7 +346,11 @@ int plexus_whoami(struct plexus *px, struct plexus_who *ret_who)
         if (code != PX_OK)
                 return code;
         *ret_who = (struct plexus_who){.sees_all = px->welcome.sees_all,
-                                       .epoch = px->welcome.epoch};
+                                       .epoch = px->welcome.epoch,
+                                       .clock_ahead_ms = px->welcome.clock_ahead_ms,
+                                       .node_port = px->welcome.node_port,
+                                       .data_port = px->welcome.data_port,
+                                       .events_port = px->welcome.events_port};
         TEXT(px_slice_text(px->welcome.principal), ret_who->principal);
         TEXT(px_slice_text(px_role_name(px->welcome.role)), ret_who->role);
         TEXT(px_slice_text(px->welcome.version), ret_who->broker_version);

@@ -142,6 +142,8 @@ static void take_welcome(struct plexus *px, const struct px_m_client_welcome *we
         px->welcome.sees_all = welcome->sees_all;
         px->welcome.node_port = welcome->node_port;
         px->welcome.data_port = welcome->data_port;
+        px->welcome.events_port = welcome->events_port;
+        px->welcome.clock_ahead_ms = welcome->wall_ms == 0 ? 0 : welcome->wall_ms - lib_wall_ms();
         px->welcome.has_broker_public = welcome->broker_public.length == PX_TOKEN_KEY_BYTES;
         if (px->welcome.has_broker_public)
                 memcpy(px->welcome.broker_public, welcome->broker_public.data, PX_TOKEN_KEY_BYTES);

@@ -74,12 +74,12 @@ TEST(an_unknown_key_and_a_wrong_broker_are_refused_at_the_handshake)
         token.secret[5] ^= 1;
         px_token_encode(&token, text);
         EXPECT_REFUSED(NULL, library_open_token(&broker, text, &px), PLEXUS_UNREACHABLE,
-                       "unknown token");
+                       "does not know the key of this token");
         token = good;
         token.broker_public[5] ^= 1;
         px_token_encode(&token, text);
         EXPECT_REFUSED(NULL, library_open_token(&broker, text, &px), PLEXUS_UNREACHABLE,
-                       "wrong broker key");
+                       "the token is of another broker");
 }
 
 TEST(tokens_are_listed_without_their_secrets)
