@@ -10,7 +10,7 @@ enum broker_exit {
         BROKER_EXIT_PORT = 69,      /* an endpoint is in use */
         BROKER_EXIT_SYSTEM = 71,    /* no memory, no thread, no random numbers */
         BROKER_EXIT_DIRECTORY = 73, /* directory, its rights, another broker on it */
-        BROKER_EXIT_IO = 74,        /* a write or flush failed: nothing more is acknowledged */
+        BROKER_EXIT_IO = 74,        /* a write or flush failed, or an assertion: nothing more is acknowledged */
 };
 
 #endif

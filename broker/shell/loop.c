@@ -18,9 +18,9 @@
 #include "px_codec.h"
 #include "shell.h"
 
-/* The table of keys is built anew this often, so that tokens end when they expire; open descriptors
- * are looked at with it. */
+/* The table of keys is built anew this often, so that tokens end when they expire. */
 #define KEYS_EVERY_MS 15000
+#define FILES_EVERY_MS 200
 #define FILES_ALARM_PERCENT 90
 /* Room, silence and retention are looked at this often when nothing else happens. */
 #define IDLE_MS 1000
@@ -143,18 +143,25 @@ static void add_retention(struct shell *shell)
 static void watch_files(struct shell *shell)
 {
         struct rlimit limit;
-        int next = fcntl(shell->signal_fd, F_DUPFD_CLOEXEC, 0);
+        int next;
+        int64_t now_ms = clock_steady_ms();
         bool few_left;
+        rlim_t alarm;
 
+        if (now_ms < shell->files_due_ms)
+                return;
+        shell->files_due_ms = now_ms + FILES_EVERY_MS;
+        next = fcntl(shell->signal_fd, F_DUPFD_CLOEXEC, 0);
         if (next >= 0)
                 close(next);
         if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
                 return;
-        few_left = next < 0 || (rlim_t)next >= limit.rlim_cur / 100 * FILES_ALARM_PERCENT;
+        alarm = limit.rlim_cur / 100 * FILES_ALARM_PERCENT +
+                limit.rlim_cur % 100 * FILES_ALARM_PERCENT / 100;
+        few_left = next < 0 || (rlim_t)next >= alarm;
         if (few_left && !shell->few_files_left)
                 fprintf(stderr,
-                        "plexus-broker: more than %d %% of the %llu file descriptors are in use; "
-                        "new "
+                        "plexus-broker: more than %d %% of the %llu file descriptors are in use; new "
                         "connections will wait\n",
                         FILES_ALARM_PERCENT, (unsigned long long)limit.rlim_cur);
         shell->few_files_left = few_left;
@@ -168,7 +175,6 @@ static void renew_keys(struct shell *shell)
                 return;
         shell->keys_due_ms = now_ms + KEYS_EVERY_MS;
         load_keys(shell);
-        watch_files(shell);
 }
 
 /* A step without messages: when the core asked for one, and at the start, when leases begin anew.
@@ -263,6 +269,7 @@ int loop_run(struct shell *shell)
                 release_durable(shell, durable);
                 add_gone_peers(shell);
                 renew_keys(shell);
+                watch_files(shell);
                 add_storage(shell);
                 add_retention(shell);
                 if (durable < shell->index && !batch_full(shell->batch))

@@ -55,6 +55,8 @@ static const struct option_row rows[] = {
          "keep events for this time"},
         {"map-bytes", "N", KIND_COUNT, AT(map_bytes), 0, 0,
          "largest size of the database; 0 = 64 GiB"},
+        {"memory-max", "BYTES", KIND_COUNT, AT(memory_bytes), 0, (uint64_t)4 << 30,
+         "end when more memory than this is needed, to be started anew; 0 = no limit"},
         {"ready-fd", "FD", KIND_FD, AT(ready_fd), 0, 0, "write one READY line here when serving"},
         {"record", "DIR", KIND_TEXT, AT(record), 0, 0, "keep the inputs of every batch here"},
         {"any-filesystem", NULL, KIND_FLAG, AT(any_filesystem), 0, 0,
@@ -93,7 +95,7 @@ static void print_help(FILE *out)
         fprintf(out,
                 "  --help, --version\n\nexit: 0 stopped by SIGTERM, 64 usage, 65 damaged data, "
                 "69 port in use,\n      73 directory or another broker, 74 read or write "
-                "failed\n");
+                "failed or an assertion did\n");
 }
 
 static bool read_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *ret_value)

@@ -23,6 +23,7 @@ struct broker_options {
         uint64_t keep_log_bytes;
         uint64_t keep_event_ms;
         uint64_t map_bytes;
+        uint64_t memory_bytes; /* at most so much of its own; 0 = no limit */
         int64_t ready_fd;   /* -1 = none */
         const char *record; /* NULL = inputs are not kept */
         bool any_filesystem;

@@ -31,13 +31,10 @@
 
 static struct shell *hooked;
 
-static void print_state(void)
+static void print_commands(const struct shell *shell)
 {
-        const struct shell *shell = hooked;
         uint64_t first;
 
-        if (shell == NULL || shell->core == NULL)
-                return;
         fprintf(stderr, "epoch %" PRIu64 ", index %" PRIu64 ", core_ms %" PRId64 "\n",
                 shell->start.epoch, shell->index, core_now_ms(shell->core));
         first = shell->last_count > SHELL_LAST_COMMANDS ? shell->last_count - SHELL_LAST_COMMANDS
@@ -52,6 +49,17 @@ static void print_state(void)
                         trace->correlation);
         }
         fprintf(stderr, "digest %016" PRIx64 "\n", core_digest(shell->core));
+}
+
+/* Ends the process like a failed write does: nothing more is acknowledged, nothing is tidied up. */
+static void print_state(void)
+{
+        const struct shell *shell = hooked;
+
+        if (shell != NULL && shell->core != NULL)
+                print_commands(shell);
+        fflush(stderr);
+        _exit(BROKER_EXIT_IO);
 }
 
 /* ---- the process
@@ -72,9 +80,27 @@ static int block_signals(void)
         return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void harden_process(void)
+/* Memory of our own: LMDB's map is shared and doesn't count. Who needs more is broken or attacked; it
+ * ends, and the one that takes its place has all that was acknowledged. */
+static void limit_memory(uint64_t bytes)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+        (void)bytes; /* a sanitizer's shadow is terabytes of it */
+#else
+        struct rlimit memory;
+
+        if (bytes == 0 || getrlimit(RLIMIT_DATA, &memory) != 0)
+                return;
+        memory.rlim_cur = PX_MIN((rlim_t)bytes, memory.rlim_max);
+        PX_ASSERT(setrlimit(RLIMIT_DATA, &memory) == 0);
+#endif
+}
+
+static void harden_process(const struct broker_options *options)
 {
         struct rlimit files;
+
+        limit_memory(options->memory_bytes);
 
         umask(077);
         PX_ASSERT(prctl(PR_SET_DUMPABLE, 0) == 0);
@@ -440,7 +466,7 @@ int shell_run(const struct broker_options *options)
         int64_t begun_ms = clock_steady_ms();
         int status;
 
-        harden_process();
+        harden_process(options);
         init(shell, options);
         shell->signal_fd = block_signals();
         PX_ASSERT(shell->signal_fd >= 0);

@@ -66,6 +66,7 @@ struct shell {
         struct core_clock clock;
         struct keys *keys;
         bool few_files_left; /* and said so */
+        int64_t files_due_ms; /* open descriptors are counted then */
         int64_t keys_due_ms; /* steady time at which expiry is looked at */
         struct zap *zap;
         struct blobs *blobs;

@@ -310,6 +310,21 @@ a_full_disk_refuses_submits_as_retryable_and_lets_the_rest_go_on() {
                 plexus wait "$(plexus submit -- true)"'
 }
 
+a_network_or_overlay_directory_is_refused_unless_told_otherwise() {
+        in_own_mounts '
+                broker() { code=0; timeout 20 "$program" broker -- --dir "$top/over/broker" "$@" 2>"$top/words" || code=$?; }
+                mkdir "$top/over" && mount -t tmpfs tmpfs "$top/over"
+                mkdir "$top/over/low" "$top/over/up" "$top/over/work" "$top/over/broker"
+                mount -t overlay -o "lowerdir=$top/over/low,upperdir=$top/over/up,workdir=$top/over/work" overlay "$top/over/broker"
+                chmod 700 "$top/over/broker"
+                broker
+                [ $code = 73 ] && grep -q -- "$top/over/broker.*--any-filesystem" "$top/words"
+                "$program" broker -- --dir "$top/over/broker" --any-filesystem --ready-fd 3 3>"$top/ready" 2>"$top/words" &
+                serving=$!
+                until grep -q READY "$top/ready"; do read -rt 0.05 <><(:) || :; done
+                kill $serving && wait $serving'
+}
+
 a_job_cannot_read_the_keys_of_node_and_broker_nor_another_jobs_files() {
         mkdir -m 711 "$top/mine" && chmod 711 "$top" && in_own_mounts '
                 plexus() { timeout 20 "$program" "$@"; }

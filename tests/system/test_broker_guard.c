@@ -421,10 +421,14 @@ TEST(silent_connections_are_closed_even_when_descriptors_run_out)
         struct rlimit few = {100, 100};
 
         set_up();
+        expect_served();
+        EXPECT(!test_broker_said(&broker, "file descriptors are in use"));
         EXPECT_INT(prlimit(broker.process.pid, RLIMIT_NOFILE, &few, NULL), 0);
         for (size_t i = 0; i < CONNECTIONS; i++)
                 fds[i] = connect_silently(broker.port_cmd);
-        expect_served();
+        for (int i = 0; i < 10000 && !test_broker_said(&broker, "more than 90 % of the 100"); i++)
+                expect_served();
+        EXPECT(test_broker_said(&broker, "more than 90 % of the 100 file descriptors are in use"));
         for (size_t i = 0; i < CONNECTIONS; i++) {
                 EXPECT(is_closed_within(fds[i], ANSWER_MS));
                 close(fds[i]);
