@@ -175,7 +175,7 @@ repeated_frames_are_answered_the_same_and_run_once() {
 
 too_many_arguments_variables_or_bytes_are_refused_with_the_limit() {
         local words=() code=0 env=() i
-        head -c 524288 /dev/zero >"$top/fits" && head -c 524289 /dev/zero >"$top/large"
+        head -c 8388608 /dev/zero >"$top/fits" && head -c 8388609 /dev/zero >"$top/large"
         expect 0 submit --stdin="$top/fits" -- true &&
                 expect 2 submit --stdin="$top/large" -- cat && said err larger || return 1
         for ((i = 0; i < 40; i++)); do words+=("$(printf 'x%.0s' {1..30000})"); done

@@ -204,22 +204,6 @@ what_dies_is_started_again() {
                 "$(plexus submit -n node1 -- true)"
 }
 
-# Give the broker work until another one is there.
-another_broker() {
-        plexus submit --stdin="$top/much" --timeout 1s -- true >"$top/out" 2>"$top/err"
-        [ "$(process broker)" != "$1" ]
-}
-
-a_broker_out_of_memory_is_started_again_and_jobs_run_on() {
-        local broker id
-        id=$(plexus submit -- sh -c "until [ -e $top/enough ]; do sleep 0.05; done; exit 4")
-        until_true 10 sh -c "'$program' status | grep -q '1 running'" || return 1
-        broker=$(process broker) && head -c 500000 /dev/zero >"$top/much"
-        prlimit --pid "$broker" --data=1048576 && until_true 20 another_broker "$broker" &&
-                touch "$top/enough" && expect 1 wait "$id" && said err 'exit 4' && expect 0 show -o json "$id" &&
-                said out '"attempt":1,'
-}
-
 a_killed_supervisor_is_replaced_by_up() {
         local broker
         broker=$(process broker)
@@ -279,4 +263,4 @@ foreground_ends_with_a_signal() {
         same "$code" 0
 }
 
-run_all another_broker
+run_all

@@ -40,6 +40,22 @@ what_init_and_join_started_is_started_again() {
                 said err "$id" && grep -q 'broker was killed by SIGKILL; starting it again' "$top/broker/up/up.log"
 }
 
+a_broker_out_of_memory_is_started_again_and_jobs_run_on() {
+        local broker id much
+        much=$(head -c 100000 /dev/zero | tr '\0' x)
+        id=$(plexus submit --cwd / "${as[@]}" -- sh -c "until [ -e $top/enough ]; do sleep 0.05; done; exit 4")
+        until_true 10 sh -c "'$program' status | grep -q '1 running'" || return 1
+        broker=$(process_of "$top/broker/up" broker)
+        prlimit --pid "$broker" --data=1048576 && until_true 20 another_broker "$broker" "$much" &&
+                touch "$top/enough" && expect 1 wait "$id" && said err 'exit 4' && expect 0 show -o json "$id" &&
+                said out '"attempt":1,'
+}
+# another_broker PROCESS MUCH: give the broker work until another one is there.
+another_broker() {
+        plexus submit --timeout 1s --hold -- echo "$2" "$2" "$2" "$2" "$2" >"$top/out" 2>"$top/err"
+        [ "$(process_of "$top/broker/up" broker)" != "$1" ]
+}
+
 a_second_init_finds_the_first_and_a_second_join_is_refused() {
         local broker
         broker=$(process_of "$top/broker/up" broker)
@@ -139,4 +155,4 @@ root_gets_services_under_systemd() {
                 same "$(stat -c %a "$top/served")" 700 && grep -q '^User=plexus' "$top/fake/plexus-broker.service"
 }
 
-run_all make_services
+run_all make_services another_broker
