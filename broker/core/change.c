@@ -272,7 +272,13 @@ static void delete_chunks(struct core *core, uint8_t table, uint64_t id, uint32_
         }
 }
 
-/* Everything that is stored of it. */
+/* A key made then has been remembered for long enough. */
+static bool key_is_over(const struct core *core, int64_t wall_ms)
+{
+        return wall_ms + (int64_t)core->options.key_keep_ms <= core->wall_ms;
+}
+
+/* Everything that is stored of it, but for a young key: that outlives its job. */
 static void purge_rows(struct core *core, uint64_t id, const struct px_job_row *row)
 {
         struct row_key key = row_key_u64(id);
@@ -291,7 +297,7 @@ static void purge_rows(struct core *core, uint64_t id, const struct px_job_row *
                 row_key_add_u32(&attempt, i);
                 delete_row(core, PX_TABLE_ATTEMPT, &attempt);
         }
-        if (row->flags & JOB_HAS_KEY) {
+        if ((row->flags & JOB_HAS_KEY) && key_is_over(core, row->submitted_wall_ms)) {
                 struct row_key user = row_key_u32(row->owner.value);
 
                 row_key_add_bytes(&user, row->key);
@@ -386,12 +392,23 @@ void change_take(struct core *core, const struct px_m_change *change)
         session_answer(core, session);
 }
 
-/* A key outlives its job by nothing, so the job outlives the key's promise. */
-static bool retention_may(const struct core *core, const struct px_job_row *row)
+/* A key that outlived its job, until its time was over. Source: RELIABILITY 4.2. */
+static void retain_key(struct core *core, struct px_slice bytes)
 {
-        if (!(row->flags & JOB_HAS_KEY))
-                return true;
-        return row->submitted_wall_ms + CORE_KEY_KEEP_MS <= core->wall_ms;
+        struct px_job_row job;
+        struct px_key_row row;
+        struct px_slice value;
+        struct row_key key = {0};
+
+        if (bytes.length != sizeof(uint32_t) + CORE_KEY_HASH_BYTES)
+                return;
+        row_key_add_bytes(&key, bytes);
+        if (!fact_find(core, PX_TABLE_KEY, &key, &value) ||
+            px_key_row_decode(value, &core->item, &row) != PX_WIRE_OK ||
+            !key_is_over(core, row.wall_ms) || job_find(core, row.job.value) != NULL ||
+            ended_find(core, row.job.value, &job))
+                return;
+        delete_row(core, PX_TABLE_KEY, &key);
 }
 
 void retention_take(struct core *core, const struct px_m_retention *retention)
@@ -400,9 +417,12 @@ void retention_take(struct core *core, const struct px_m_retention *retention)
                 uint64_t id = retention->jobs[i].value;
                 struct px_job_row row;
 
-                if (job_find(core, id) == NULL && ended_find(core, id, &row) &&
-                    retention_may(core, &row))
+                if (job_find(core, id) == NULL && ended_find(core, id, &row))
                         purge(core, id, &row);
+                px_arena_reset(&core->item);
+        }
+        for (size_t i = 0; i < retention->keys_count; i++) {
+                retain_key(core, retention->keys[i]);
                 px_arena_reset(&core->item);
         }
 }

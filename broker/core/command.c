@@ -80,6 +80,7 @@ TAKE(tick, tick_take)
 TAKE(peer_gone, peer_gone_take)
 TAKE(storage, storage_take)
 TAKE(retention, retention_take)
+TAKE(progress_keep, progress_keep_take)
 TAKE(bootstrap, token_bootstrap)
 
 struct handler {
@@ -112,6 +113,7 @@ static const struct handler handlers[] = {
         {PX_M_PEER_GONE, CORE_FROM_SHELL, take_peer_gone},
         {PX_M_STORAGE, CORE_FROM_SHELL, take_storage},
         {PX_M_RETENTION, CORE_FROM_SHELL, take_retention},
+        {PX_M_PROGRESS_KEEP, CORE_FROM_SHELL, take_progress_keep},
         {PX_M_BOOTSTRAP, CORE_FROM_SHELL, take_bootstrap},
 };
 

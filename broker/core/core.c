@@ -15,6 +15,8 @@ struct core *core_new(const struct core_options *options)
         PX_ASSERT(options->assign_repeat_ms > 0 && options->session_ms > 0);
         PX_ASSERT(options->jobs_max > 0 && options->jobs_max <= PX_LIMIT_JOBS);
         core->options = *options;
+        if (options->key_keep_ms == 0)
+                core->options.key_keep_ms = CORE_KEY_KEEP_MS;
         if (options->shapes_kept == 0)
                 core->options.shapes_kept = SHAPES_KEPT;
         core->loading = true;

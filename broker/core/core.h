@@ -16,6 +16,8 @@
 
 struct core; /* opaque; one per broker */
 
+#define CORE_KEY_KEEP_MS (7LL * 24 * 3600 * 1000)
+
 struct core_options {
         uint64_t epoch;            /* of this broker start; larger than every earlier one */
         uint64_t heartbeat_ms;     /* told to peers; 2000 */
@@ -26,6 +28,7 @@ struct core_options {
         uint32_t data_port;
         uint32_t events_port;
         uint64_t jobs_max;         /* PX_LIMIT_JOBS unless a test says otherwise */
+        uint64_t key_keep_ms;      /* idempotency keys live at least so long; 0 = CORE_KEY_KEEP_MS */
         uint32_t shapes_kept;      /* shapes that no job needs and that are kept; 0 = 1024 */
         uint32_t prefetch_tasks;   /* task attempts a worker may hold beyond its slots; 0 */
         struct px_slice broker_public; /* told in WELCOME, for tokens; 32 bytes that outlive the core,

@@ -193,6 +193,7 @@ void attempt_end(struct core *core, struct job *job, const struct ending *ending
         if (ending->use.started_wall_ms != 0)
                 job->started_wall_ms = ending->use.started_wall_ms;
         log_close(core, job, ending);
+        progress_drop(core, job);
         attempt_free(core, attempt);
         verdict = verdict_of(core, job, ending);
         note.event = verdict.event;

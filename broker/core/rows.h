@@ -26,7 +26,8 @@ enum {
         JOB_HAS_RESULT = 16,
         JOB_HAS_KEY = 32,
         JOB_HAS_BLOB = 64,
-        JOB_STORED_FLAGS = 127,
+        JOB_HAS_PROGRESS = 128,
+        JOB_STORED_FLAGS = 255,
 };
 
 struct row {

@@ -18,7 +18,6 @@
 #define CORE_BACKOFF_MAX_MS 3600000
 #define CORE_LOST_AFTER_MS 3600000
 #define CORE_POLICY_MS_MAX (366LL * 24 * 3600 * 1000) /* largest backoff, lost_after */
-#define CORE_KEY_KEEP_MS (7LL * 24 * 3600 * 1000)     /* keys live at least so long */
 #define CORE_REFUSED_BACKOFF_MS 1000 /* before a job that a node refused is tried again */
 #define CORE_GRACE_FORCED_MS 1       /* of a cancel by force */
 
@@ -421,6 +420,8 @@ void query_nodes(struct core *core, const struct px_m_nodes *query);     /* quer
 void query_status(struct core *core, const struct px_m_status *query);
 void query_tokens(struct core *core, const struct px_m_tokens *query);
 void why_take(struct core *core, const struct px_m_why *why);            /* why.c */
+void progress_keep_take(struct core *core, const struct px_m_progress_keep *keep); /* progress.c */
+void progress_drop(struct core *core, struct job *job); /* its attempt ends */
 void accept_take(struct core *core, const struct px_m_accept *accept);   /* accept.c */
 void started_take(struct core *core, const struct px_m_started *started);
 void result_take(struct core *core, const struct px_m_result *result);   /* result.c */

@@ -127,6 +127,22 @@ static void want_change(struct wants *wants)
         }
 }
 
+/* The row of a key, and whether the job that it names is remembered. */
+static void want_key_and_job(struct wants *wants, struct px_slice bytes)
+{
+        const struct core_fact *fact;
+        struct row_key key = {0};
+        struct px_key_row row;
+        struct px_job_row job;
+
+        if (bytes.length != sizeof(uint32_t) + CORE_KEY_HASH_BYTES)
+                return;
+        row_key_add_bytes(&key, bytes);
+        fact = want(wants, PX_TABLE_KEY, &key);
+        if (fact != NULL && px_key_row_decode(fact->value, &wants->arena, &row) == PX_WIRE_OK)
+                (void)want_done(wants, row.job.value, &job);
+}
+
 static void want_retention(struct wants *wants)
 {
         struct px_m_retention retention;
@@ -136,6 +152,8 @@ static void want_retention(struct wants *wants)
                 return;
         for (size_t i = 0; i < retention.jobs_count; i++)
                 (void)want_done(wants, retention.jobs[i].value, &row);
+        for (size_t i = 0; i < retention.keys_count; i++)
+                want_key_and_job(wants, retention.keys[i]);
 }
 
 static bool wants_anything(const struct core_command *command)

@@ -180,6 +180,7 @@ static struct egress *egress_new(const struct egress_options *options)
         struct egress *egress = px_alloc(sizeof *egress);
         struct px_link *lists[] = {&egress->acking_peers,  &egress->dirty,
                                    &egress->acking,        &egress->moving,
+                                   &egress->keeping,
                                    &egress->ready,         &egress->event_streams,
                                    &egress->progress_streams, &egress->ended};
 
@@ -192,6 +193,7 @@ static struct egress *egress_new(const struct egress_options *options)
         egress->chunk = px_alloc(PX_LIMIT_LOG_CHUNK_BYTES);
         egress->trace = getenv("PLEXUS_TRACE") != NULL;
         egress->now_ms = clock_steady_ms();
+        PX_ASSERT(pthread_mutex_init(&egress->kept_lock, NULL) == 0);
         /* What was durable before this start may not be applied yet, and no posting tells of it. */
         atomic_store(&egress->posted_index, px_log_durable(options->log));
         for (size_t i = 0; i < PX_COUNT_OF(lists); i++)
@@ -257,6 +259,8 @@ void egress_stop(struct egress *egress)
         }
         egress_posts_free(egress->posts);
         strikes_fini(&egress->strikes);
+        pthread_mutex_destroy(&egress->kept_lock);
+        px_buf_fini(&egress->kept);
         px_buf_fini(&egress->purges);
         px_buf_fini(&egress->frame);
         px_buf_fini(&egress->words);

@@ -13,6 +13,8 @@
 #include "px_base.h"
 #include "px_read.h"
 
+#define EGRESS_PROGRESS_MS 10000
+
 struct egress; /* opaque; owned by the core thread */
 
 struct egress_options {
@@ -48,6 +50,9 @@ void egress_job_end(struct egress *egress, const struct core_job_end *end);
 void egress_job_purged(struct egress *egress, struct px_job_id job);
 /* Encoded events of a durable batch (format of core.h), for PUB and to wake event streams. */
 void egress_events(struct egress *egress, uint64_t index, struct px_slice events, uint32_t count);
+/* Take what should be stored of the progress of running attempts: a whole PROGRESS_KEEP frame for the
+ * core, at most one of EGRESS_PROGRESS_MS old. false = nothing now. */
+bool egress_progress(struct egress *egress, struct px_buf *ret_frame);
 /* < 0 when the thread met a fault that forbids going on (log segments can't be written). */
 int egress_fault(const struct egress *egress);
 /* Answer what is due, sync the segments, stop the thread. NULL is accepted. */

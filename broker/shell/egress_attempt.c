@@ -161,6 +161,8 @@ static void attempt_free(struct egress_attempt *attempt)
                 px_list_remove(&attempt->acking);
         if (px_list_linked(&attempt->moving))
                 px_list_remove(&attempt->moving);
+        if (px_list_linked(&attempt->keeping))
+                px_list_remove(&attempt->keeping);
         px_free(attempt);
 }
 

@@ -62,6 +62,7 @@ struct egress_attempt {
         int64_t progress_wall_ms;
         char progress_text[PX_LIMIT_PROGRESS_BYTES + 1];
         struct px_link moving; /* in egress->moving: its progress is to be told */
+        struct px_link keeping; /* in egress->keeping: and to be stored */
 };
 
 /* A job with attempts here or with followers. */
@@ -167,6 +168,8 @@ struct egress {
         uint32_t events_port;
         _Atomic int fault;
         _Atomic uint64_t posted_index; /* shared: of the newest events posted */
+        pthread_mutex_t kept_lock;
+        struct px_buf kept;            /* shared, under kept_lock: a frame for the core, or empty */
         bool running;                  /* the thread was started */
 
         /* of the thread */
@@ -177,6 +180,7 @@ struct egress {
         struct px_link dirty;
         struct px_link acking;
         struct px_link moving;
+        struct px_link keeping;
         struct px_link ready;
         struct px_link event_streams;
         struct px_link progress_streams;
@@ -191,6 +195,7 @@ struct egress {
         int64_t now_ms;
         int64_t tick_ms;
         int64_t progress_ms;
+        int64_t keep_ms; /* when progress is stored next */
         int64_t retain_ms;
         int64_t sweep_ms; /* when the store of files is swept next */
         int64_t dirty_ms;    /* since when something waits for a flush */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* egress_progress.c - the latest progress of running attempts, told at most four times a second.
+/* egress_progress.c - the latest progress of running attempts, told at most four times a second and
+ * handed to the core to be stored every ten.
  * Layer: L4 (broker/shell). Source: DESIGN 7 (Progress). */
 #include "egress_inside.h"
 
@@ -34,6 +35,8 @@ static void take_item(struct egress *egress, const struct egress_peer *peer,
         px_slice_to_text(item->text, attempt->progress_text, sizeof attempt->progress_text);
         if (!px_list_linked(&attempt->moving))
                 px_list_append(&egress->moving, &attempt->moving);
+        if (!px_list_linked(&attempt->keeping))
+                px_list_append(&egress->keeping, &attempt->keeping);
 }
 
 void progress_take(struct egress *egress, const struct egress_peer *peer,
@@ -41,6 +44,44 @@ void progress_take(struct egress *egress, const struct egress_peer *peer,
 {
         for (size_t i = 0; i < progress->items_count; i++)
                 take_item(egress, peer, &progress->items[i]);
+}
+
+/* ---- store -------------------------------------------------------------------------------------- */
+
+/* Hand the core what is new, once it took the last. */
+static void keep(struct egress *egress)
+{
+        struct px_progress items[ITEMS_MAX];
+        struct px_m_progress_keep message = {.items = items};
+
+        if (px_list_empty(&egress->keeping) || egress->now_ms < egress->keep_ms)
+                return;
+        PX_ASSERT(pthread_mutex_lock(&egress->kept_lock) == 0);
+        if (egress->kept.length == 0) {
+                while (!px_list_empty(&egress->keeping) && message.items_count < ITEMS_MAX) {
+                        struct egress_attempt *attempt =
+                                PX_CONTAINER_OF(egress->keeping.next, struct egress_attempt, keeping);
+
+                        px_list_remove(&attempt->keeping);
+                        items[message.items_count++] = item_of(attempt);
+                }
+                px_m_progress_keep_frame(&message, 0, 0, &egress->kept);
+        }
+        PX_ASSERT(pthread_mutex_unlock(&egress->kept_lock) == 0);
+        if (px_list_empty(&egress->keeping))
+                egress->keep_ms = egress->now_ms + EGRESS_PROGRESS_MS;
+}
+
+bool egress_progress(struct egress *egress, struct px_buf *ret_frame)
+{
+        bool any;
+
+        PX_ASSERT(pthread_mutex_lock(&egress->kept_lock) == 0);
+        any = egress->kept.length > 0;
+        px_buf_append_slice(ret_frame, px_buf_slice(&egress->kept));
+        px_buf_reset(&egress->kept);
+        PX_ASSERT(pthread_mutex_unlock(&egress->kept_lock) == 0);
+        return any;
 }
 
 /* ---- tell ---------------------------------------------------------------------------------------- */
@@ -99,6 +140,7 @@ void progress_turn(struct egress *egress)
         struct egress_attempt *attempts[ITEMS_MAX];
         size_t count = 0;
 
+        keep(egress);
         if (px_list_empty(&egress->moving) || egress->now_ms < egress->progress_ms)
                 return;
         egress->progress_ms = egress->now_ms + PROGRESS_MS;

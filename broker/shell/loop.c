@@ -128,6 +128,15 @@ static void add_storage(struct shell *shell)
         px_buf_fini(&frame);
 }
 
+static void add_progress(struct shell *shell)
+{
+        struct px_buf frame = {0};
+
+        if (!batch_own_full(shell->batch) && egress_progress(shell->egress, &frame))
+                batch_add_own(shell->batch, 0, px_buf_slice(&frame));
+        px_buf_fini(&frame);
+}
+
 static void add_retention(struct shell *shell)
 {
         struct px_buf frame = {0};
@@ -271,6 +280,7 @@ int loop_run(struct shell *shell)
                 renew_keys(shell);
                 watch_files(shell);
                 add_storage(shell);
+                add_progress(shell);
                 add_retention(shell);
                 if (durable < shell->index && !batch_full(shell->batch))
                         continue;

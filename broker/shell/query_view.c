@@ -99,12 +99,33 @@ static void join_attempt(struct egress *egress, struct px_view *view,
         reason_facts_join(facts, &row);
 }
 
-static void join_progress(struct egress *egress, struct px_job_view *job)
+/* As it was stored: until the node says it again after a restart. */
+static void join_progress_row(struct egress *egress, struct px_view *view,
+                              const struct px_job_row *job_row, struct px_job_view *job)
+{
+        struct row_key key = row_key_u64(job->job.value);
+        struct px_progress_row row;
+        struct px_slice value;
+
+        if (!(job_row->flags & JOB_HAS_PROGRESS) || !get(view, PX_TABLE_PROGRESS, &key, &value))
+                return;
+        value = px_arena_copy(&egress->arena, value);
+        if (px_progress_row_decode(value, &egress->arena, &row) != PX_WIRE_OK ||
+            !px_fence_equal(row.fence, job_row->fence))
+                return;
+        job->progress_permille = row.permille;
+        job->progress_text = row.text;
+}
+
+static void join_progress(struct egress *egress, struct px_view *view,
+                          const struct px_job_row *job_row, struct px_job_view *job)
 {
         const struct egress_attempt *attempt = attempt_find(egress, job->job, job->attempt);
 
-        if (attempt == NULL || !attempt->has_progress)
+        if (attempt == NULL || !attempt->has_progress) {
+                join_progress_row(egress, view, job_row, job);
                 return;
+        }
         job->progress_permille = attempt->permille;
         job->progress_text =
                 px_arena_copy(&egress->arena, px_slice_text(attempt->progress_text));
@@ -139,7 +160,7 @@ struct px_job_view query_job_view(struct egress *egress, struct px_view *view, s
         out.node = query_node_name(egress, view, row->node);
         facts = reason_facts_of(row, out.node, PX_SLICE_NONE, INT64_MIN);
         join_attempt(egress, view, row, &out, &facts);
-        join_progress(egress, &out);
+        join_progress(egress, view, row, &out);
         px_buf_reset(&egress->words);
         reason_words(&facts, &egress->words);
         out.text = px_arena_copy(&egress->arena, px_buf_slice(&egress->words));

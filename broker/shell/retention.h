@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retention.h - finds ended jobs that are old enough, or too many, to be forgotten; the core
- * forgets them. Layer: L4 (broker/shell). Source: DESIGN 4, retention from the first day. */
+/* retention.h - finds ended jobs that are old enough, or too many, to be forgotten, and idempotency
+ * keys that outlived their jobs; the core forgets them. Layer: L4 (broker/shell). Source: DESIGN 4, retention from the first day. */
 #ifndef PX_RETENTION_H
 #define PX_RETENTION_H
 
 #include "px_base.h"
 #include "px_read.h"
+#include "rows.h"
 
 #define RETENTION_EVERY_MS 60000  /* between scans */
 #define RETENTION_AGAIN_MS 1000   /* after a scan that found too many */
@@ -19,6 +20,8 @@ struct retention {
         int64_t due_ms;  /* steady time of the next piece */
         uint64_t cursor; /* last job looked at; 0 = a scan begins */
         uint64_t kept;   /* rows of this scan that stay */
+        bool on_keys;    /* jobs are done: now the keys that outlived theirs */
+        struct row_key key; /* the last one looked at */
         uint64_t excess; /* how many of the oldest are too many, by the last scan's count */
 };
 

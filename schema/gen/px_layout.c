@@ -311,17 +311,40 @@ static size_t find_field(const struct px_layout *layout, struct px_slice name)
         return i;
 }
 
+struct unknown_key {
+        uint64_t hash;
+        struct px_slice name;
+};
+
+/* A key of a later release; each may come once. */
+static void skip_entry(struct px_reader *reader, struct unknown_key *keys, size_t count,
+                       struct px_slice name)
+{
+        struct unknown_key key = {px_hash64(0, name.data, name.length), name};
+
+        for (size_t i = 0; i < count; i++)
+                if (keys[i].hash == key.hash && px_slice_equal(keys[i].name, name))
+                        px_reader_fail(reader, PX_WIRE_BAD);
+        keys[count] = key;
+        px_read_skip(reader);
+}
+
 static void read_map(const struct px_layout *layout, struct px_reader *reader,
                      struct px_arena *arena, void *ret)
 {
         size_t count = px_read_map(reader, PX_LAYOUT_EXTRA_MAX);
+        struct unknown_key *unknown = NULL;
+        size_t unknown_count = 0;
         uint64_t seen = 0; /* a bit per field */
 
         for (size_t k = 0; k < count && reader->error == PX_WIRE_OK; k++) {
-                size_t i = find_field(layout, px_read_text(reader, UINT8_MAX));
+                struct px_slice name = px_read_text(reader, UINT8_MAX);
+                size_t i = find_field(layout, name);
 
                 if (i == layout->fields_count) {
-                        px_read_skip(reader);
+                        if (unknown == NULL)
+                                unknown = px_arena_alloc(arena, count * sizeof(*unknown));
+                        skip_entry(reader, unknown, unknown_count++, name);
                         continue;
                 }
                 if ((seen & (UINT64_C(1) << i)) != 0)

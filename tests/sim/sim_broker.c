@@ -419,6 +419,7 @@ static struct core *broker_load(struct sim *sim, uint64_t epoch)
                 .session_ms = 25 * 3600 * 1000,
                 .assign_repeat_ms = 3000,
                 .jobs_max = PX_LIMIT_JOBS,
+                .key_keep_ms = 20000,
                 .shapes_kept = 2, /* few, so that shapes come and go */
         };
         struct loading loading = {.sim = sim, .core = core_new(&options)};

@@ -101,6 +101,22 @@ static void egress_hello(struct sim *sim, struct wire *wire, uint64_t correlatio
         wire_down(sim, wire, px_buf_slice(&sim->frame));
 }
 
+/* Stored now and then. */
+static void egress_progress_keep(struct sim *sim, struct px_slice body)
+{
+        struct px_m_progress progress;
+        int result = px_m_progress_decode(body, &sim->arena, &progress);
+
+        PX_ASSERT(result == PX_WIRE_OK);
+        if (!sim->broker.up || !sim->options.random || sim_below(sim, 3) != 0)
+                return;
+        px_buf_reset(&sim->frame);
+        px_m_progress_keep_frame(&(struct px_m_progress_keep){.items = progress.items,
+                                                              .items_count = progress.items_count},
+                                 0, 0, &sim->frame);
+        broker_shell(sim, 0, px_buf_slice(&sim->frame));
+}
+
 void egress_take(struct sim *sim, struct wire *wire, struct px_slice frame, uint64_t payload_bytes)
 {
         struct px_wire_header header;
@@ -125,8 +141,11 @@ void egress_take(struct sim *sim, struct wire *wire, struct px_slice frame, uint
                 PX_ASSERT(result == PX_WIRE_OK);
                 egress_final(sim, wire, &final);
                 break;
+        case PX_M_PROGRESS:
+                egress_progress_keep(sim, body);
+                break;
         default:
-                break; /* progress */
+                break;
         }
 }
 

@@ -87,11 +87,28 @@ static void strike_storage(struct sim *sim)
         sim_plan(sim, 100 + sim_below(sim, 3000), storage_has_room, NULL);
 }
 
-/* Retention found some ended jobs old enough. */
+struct keys_found {
+        struct sim *sim;
+        struct px_slice keys[PX_LIMIT_BATCH_ITEMS];
+        size_t count;
+};
+
+static bool find_key(void *context, struct px_slice key, struct px_slice value)
+{
+        struct keys_found *found = context;
+
+        (void)value;
+        if (found->count < PX_COUNT_OF(found->keys))
+                found->keys[found->count++] = px_arena_copy(&found->sim->arena, key);
+        return true;
+}
+
+/* Retention found some ended jobs old enough, and gives all keys: the core knows which are over. */
 static void strike_retention(struct sim *sim)
 {
         struct px_job_id ids[4];
-        struct px_m_retention retention = {.jobs = ids};
+        struct keys_found found = {.sim = sim};
+        struct px_m_retention retention = {.jobs = ids, .keys = found.keys};
 
         for (size_t i = 0; i < PX_COUNT_OF(ids); i++) {
                 struct oracle_job *job = oracle_any(sim);
@@ -103,6 +120,8 @@ static void strike_retention(struct sim *sim)
         }
         if (!sim->broker.up)
                 return;
+        px_read_each(sim->broker.log, PX_TABLE_KEY, PX_SLICE_NONE, find_key, &found, NULL);
+        retention.keys_count = found.count;
         sim_count(sim, MET_RETENTION);
         px_buf_reset(&sim->frame);
         px_m_retention_frame(&retention, 0, 0, &sim->frame);

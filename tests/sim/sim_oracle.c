@@ -463,7 +463,8 @@ static bool count_row(void *context, struct px_slice key, struct px_slice value)
         return true;
 }
 
-static int stored_state(struct sim *sim, uint8_t table, uint64_t job, size_t *blobs)
+static int stored_state(struct sim *sim, uint8_t table, uint64_t job, size_t *blobs,
+                        size_t *progress)
 {
         struct px_buf value = {0};
         struct px_job_row row;
@@ -478,6 +479,7 @@ static int stored_state(struct sim *sim, uint8_t table, uint64_t job, size_t *bl
                 SIM_CHECK(sim, result == PX_WIRE_OK, "the row of job %llu is malformed", ID(job));
                 state = row.state;
                 *blobs += stored_blob_use(sim, &row, job);
+                *progress += (row.flags & JOB_HAS_PROGRESS) != 0;
         }
         px_buf_fini(&value);
         return state;
@@ -486,12 +488,12 @@ static int stored_state(struct sim *sim, uint8_t table, uint64_t job, size_t *bl
 void oracle_loaded(struct sim *sim)
 {
         struct oracle *oracle = &sim->oracle;
-        size_t blobs = 0, uses = 0;
+        size_t blobs = 0, uses = 0, progress = 0, kept = 0;
 
         for (size_t i = 0; i < oracle->job_ids_count; i++) {
                 const struct oracle_job *job = oracle_job(sim, oracle->job_ids[i]);
-                int active = stored_state(sim, PX_TABLE_JOB, job->id, &blobs);
-                int done = stored_state(sim, PX_TABLE_DONE, job->id, &blobs);
+                int active = stored_state(sim, PX_TABLE_JOB, job->id, &blobs, &progress);
+                int done = stored_state(sim, PX_TABLE_DONE, job->id, &blobs, &progress);
 
                 SIM_CHECK(sim, active == 0 || done == 0, "job %llu is active and ended",
                           ID(job->id));
@@ -501,6 +503,9 @@ void oracle_loaded(struct sim *sim)
                           job->purged ? " and purged" : "");
         }
         px_read_each(sim->broker.log, PX_TABLE_BLOB_USE, PX_SLICE_NONE, count_row, &uses, NULL);
+        px_read_each(sim->broker.log, PX_TABLE_PROGRESS, PX_SLICE_NONE, count_row, &kept, NULL);
+        SIM_CHECK(sim, kept == progress, "progress of %zu jobs is kept, %zu have some", kept,
+                  progress);
         SIM_CHECK(sim, uses == blobs, "%zu files are kept for %zu jobs", uses, blobs);
 }
 

@@ -310,6 +310,27 @@ void rig_use_blob(struct px_slice blob)
         rig.blob = blob;
 }
 
+void rig_keep_progress(const struct px_m_progress_keep *keep)
+{
+        struct px_buf rows = {0};
+        struct px_buf events = {0};
+        struct px_buf value = {0};
+
+        for (size_t i = 0; i < keep->items_count; i++) {
+                struct row_key key = row_key_u64(keep->items[i].job.value);
+                struct px_progress_row row = {.fence = keep->items[i].fence,
+                                              .permille = keep->items[i].permille,
+                                              .text = keep->items[i].text};
+
+                px_buf_reset(&value);
+                px_progress_row_encode(&row, &value);
+                rows_put(&rows, PX_TABLE_PROGRESS, &key, px_buf_slice(&value));
+        }
+        px_buf_fini(&value);
+        put_events(&events, 1, RIG_USER, 1);
+        submit(&rows, &events, 1);
+}
+
 void rig_job(uint64_t job, enum rig_who owner, int state, uint32_t attempt)
 {
         struct px_buf rows = {0};

@@ -42,6 +42,8 @@ void rig_job(uint64_t job, enum rig_who owner, int state, uint32_t attempt);
 struct px_job_row rig_job_row(uint64_t job, enum rig_who owner, int state, uint32_t attempt);
 /* attempt NULL = none. */
 void rig_store(uint64_t job, const struct px_job_row *row, const struct px_attempt_row *attempt);
+/* Store a PROGRESS_KEEP as the core would. */
+void rig_keep_progress(const struct px_m_progress_keep *keep);
 void rig_named_job(uint64_t job, enum rig_who owner, int state, const char *name);
 /* Store the row of an ended attempt. */
 void rig_attempt(uint64_t job, uint32_t attempt, int outcome, uint64_t out_bytes,

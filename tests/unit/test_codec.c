@@ -152,6 +152,25 @@ TEST(a_map_with_a_key_twice_is_refused)
         EXPECT_INT(px_m_node_welcome_decode(px_buf_slice(&bytes), &arena, &got), PX_WIRE_BAD);
 }
 
+TEST(a_map_with_an_unknown_key_twice_is_refused)
+{
+        struct px_m_node_welcome got;
+
+        codec_start();
+        px_write_map(&bytes, 4);
+        write_entry("colour", 5);
+        write_entry("epoch", 6);
+        write_entry("size", 5);
+        write_entry("colour", 5);
+        EXPECT_INT(px_m_node_welcome_decode(px_buf_slice(&bytes), &arena, &got), PX_WIRE_BAD);
+        px_buf_reset(&bytes);
+        px_write_map(&bytes, 3);
+        write_entry("colour", 5);
+        write_entry("epoch", 6);
+        write_entry("size", 5);
+        EXPECT_INT(px_m_node_welcome_decode(px_buf_slice(&bytes), &arena, &got), PX_WIRE_OK);
+}
+
 TEST(an_encoder_refuses_what_a_peer_would_refuse)
 {
         struct px_submit_job job = job_named("");

@@ -282,7 +282,7 @@ TEST(a_rename_keeps_the_labels)
         EXPECT_INT(driver_rows_count(driver, PX_TABLE_NAME), 1);
 }
 
-TEST(a_purge_leaves_nothing)
+TEST(a_purge_leaves_nothing_but_a_young_key)
 {
         struct driver *driver = driver_start((struct driver_options){0});
         struct player hand = driver_worker(driver, ANA, "w", "resize");
@@ -310,7 +310,7 @@ TEST(a_purge_leaves_nothing)
         EXPECT_INT(driver_rows_count(driver, PX_TABLE_SPEC), 0);
         EXPECT_INT(driver_rows_count(driver, PX_TABLE_RESULT), 0);
         EXPECT_INT(driver_rows_count(driver, PX_TABLE_NAME), 0);
-        EXPECT_INT(driver_rows_count(driver, PX_TABLE_KEY), 0);
+        EXPECT_INT(driver_rows_count(driver, PX_TABLE_KEY), 1);
         EXPECT_INT(driver_rows_count(driver, PX_TABLE_OWNER), 0);
         EXPECT_INT(client_change(&ana, PX_CHANGE_PURGE, job, NO_ARGS), PX_E_ABSENT);
 }
@@ -326,28 +326,90 @@ static void retention(struct driver *driver, uint64_t job)
         px_buf_fini(&frame);
 }
 
-TEST(retention_forgets_ended_jobs_but_keeps_young_keys)
+static void retention_of_key(struct driver *driver, const struct row_key *key)
+{
+        struct px_slice bytes = row_key_slice(key);
+        struct px_m_retention retention = {.keys = &bytes, .keys_count = 1};
+        struct px_buf frame = {0};
+
+        px_m_retention_frame(&retention, 0, 0, &frame);
+        driver_shell(driver, px_buf_slice(&frame));
+        px_buf_fini(&frame);
+}
+
+/* The row's key of the only idempotency key there is. */
+static struct row_key only_key(struct driver *driver, uint64_t job)
+{
+        struct row_key key = row_key_u32(ANA);
+
+        row_key_add_bytes(&key, driver_job(driver, job).key);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_KEY), 1);
+        return key;
+}
+
+TEST(retention_forgets_ended_jobs)
 {
         struct driver *driver = driver_start((struct driver_options){.session_ms = 1ULL << 40});
         struct player n1 = driver_node(driver, KEY1, "n1");
         struct client ana = driver_client(driver, ANA);
-        struct px_submit_job wish = driver_true(driver);
-        uint64_t plain = client_submit(&ana, wish, NULL);
-        uint64_t keyed;
+        uint64_t plain = client_submit(&ana, driver_true(driver), NULL);
 
-        wish.key = px_slice_text("key");
-        keyed = client_submit(&ana, wish, NULL);
         retention(driver, plain);
         EXPECT_TEXT(driver_state(driver, plain), "assigned");
         player_result(&n1, plain, PX_OUTCOME_OK, 0);
-        player_result(&n1, keyed, PX_OUTCOME_OK, 0);
         retention(driver, plain);
-        retention(driver, keyed);
         EXPECT_TEXT(driver_state(driver, plain), "absent");
-        EXPECT_TEXT(driver_state(driver, keyed), "ok");
-        driver_run_ms(driver, 7LL * 24 * 3600 * 1000);
-        retention(driver, keyed);
-        EXPECT_TEXT(driver_state(driver, keyed), "absent");
+}
+
+/* RELIABILITY 4.2: as long as the job's record, and at least seven days. */
+TEST(a_key_outlives_its_purged_job_until_it_is_seven_days_old)
+{
+        struct driver *driver = driver_start((struct driver_options){.session_ms = 1ULL << 40});
+        struct client ana = driver_client(driver, ANA);
+        struct px_submit_job wish = driver_true(driver);
+        struct row_key key;
+        uint64_t job;
+        int code = 0;
+
+        wish.key = px_slice_text("key");
+        job = client_submit(&ana, wish, NULL);
+        key = only_key(driver, job);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, job, NO_ARGS), 0);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_PURGE, job, NO_ARGS), 0);
+        EXPECT_TEXT(driver_state(driver, job), "absent");
+        EXPECT_U64(client_submit(&ana, wish, NULL), job); /* and nothing runs twice */
+        EXPECT_TEXT(driver_state(driver, job), "absent");
+        wish.retries = 3;
+        EXPECT_U64(client_submit(&ana, wish, &code), 0);
+        EXPECT_INT(code, PX_E_KEY_CONFLICT);
+        driver_run_ms(driver, 7LL * 24 * 3600 * 1000 - 1);
+        retention_of_key(driver, &key);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_KEY), 1);
+        driver_run_ms(driver, 1);
+        retention_of_key(driver, &key);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_KEY), 0);
+        EXPECT(client_submit(&ana, wish, NULL) > job);
+}
+
+TEST(a_key_goes_with_a_job_that_is_older_than_seven_days)
+{
+        struct driver *driver = driver_start((struct driver_options){.session_ms = 1ULL << 40});
+        struct client ana = driver_client(driver, ANA);
+        struct px_submit_job wish = driver_true(driver);
+        struct row_key key;
+        uint64_t job;
+
+        wish.key = px_slice_text("key");
+        wish.hold = true;
+        job = client_submit(&ana, wish, NULL);
+        key = only_key(driver, job);
+        driver_run_ms(driver, 8LL * 24 * 3600 * 1000);
+        retention_of_key(driver, &key); /* of an active job */
+        EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, job, NO_ARGS), 0);
+        retention_of_key(driver, &key); /* of an ended job */
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_KEY), 1);
+        EXPECT_INT(client_change(&ana, PX_CHANGE_PURGE, job, NO_ARGS), 0);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_KEY), 0);
 }
 
 TEST(a_signal_reaches_a_running_job_only)

@@ -292,3 +292,53 @@ TEST(a_watch_is_answered_when_the_job_ends)
         EXPECT_BYTES(end.text, px_slice_text("killed by SIGKILL on n1: out of luck"));
         EXPECT_BYTES(end.node, px_slice_text("n1"));
 }
+
+/* ---- progress ---------------------------------------------------------------------------------- */
+
+static void keep_progress(struct driver *driver, uint64_t job, struct px_fence fence)
+{
+        struct px_progress item = {.job = {job},
+                                   .fence = fence,
+                                   .permille = 420,
+                                   .text = px_slice_text("slice 42"),
+                                   .wall_ms = 7};
+        struct px_m_progress_keep keep = {.items = &item, .items_count = 1};
+        struct px_buf frame = {0};
+
+        px_m_progress_keep_frame(&keep, 0, 0, &frame);
+        driver_shell(driver, px_buf_slice(&frame));
+        px_buf_fini(&frame);
+}
+
+TEST(progress_is_kept_over_a_restart_until_the_attempt_ends)
+{
+        struct driver *driver = driver_start((struct driver_options){.lease_ms = 100000});
+        struct player n1 = driver_node(driver, KEY1, "n1");
+        struct client ana = driver_client(driver, ANA);
+        struct px_submit_job wish = driver_true(driver);
+        struct px_progress_row row = {0};
+        struct px_slice value = PX_SLICE_NONE;
+        struct row_key key;
+        struct px_fence stale;
+        uint64_t job;
+
+        wish.retries = 1;
+        job = client_submit(&ana, wish, NULL);
+        key = row_key_u64(job);
+        keep_progress(driver, job + 1, (struct px_fence){1, 1});
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_PROGRESS), 0);
+        player_runs(&n1, job);
+        stale = driver_fence(driver, job);
+        keep_progress(driver, job, driver_fence(driver, job));
+        driver_restart(driver, 100);
+        EXPECT(driver_row(driver, PX_TABLE_PROGRESS, &key, &value));
+        EXPECT_INT(px_progress_row_decode(value, driver_arena(driver), &row), PX_WIRE_OK);
+        EXPECT_INT(row.permille, 420);
+        EXPECT(px_slice_equal(row.text, px_slice_text("slice 42")));
+        player_holds(&n1, job, driver_fence(driver, job), PX_ATTEMPT_STATE_RUNNING);
+        EXPECT_INT(player_hello(&n1), 0);
+        player_result(&n1, job, PX_OUTCOME_FAILED, 1);
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_PROGRESS), 0);
+        keep_progress(driver, job, stale); /* of the attempt before */
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_PROGRESS), 0);
+}

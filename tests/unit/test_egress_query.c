@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_egress_query.c - LIST, SHOW, LOG_AT: pages, filters, and who sees what. */
+#include <poll.h>
 #include <stdio.h>
 
 #include "egress_rig.h"
@@ -204,6 +205,69 @@ TEST(what_an_attempt_said_is_told_while_the_job_stands_where_it_left_it)
         row.exit_code = -1;
         rig_store(1, &row, NULL);
         EXPECT_BYTES(shown(user, 1).text, px_slice_text("cancelled"));
+}
+
+static void say_progress(struct rig_peer *node, uint64_t job, int32_t permille, const char *text)
+{
+        struct px_progress item = {.job = {job},
+                                   .fence = rig_fence(1),
+                                   .permille = permille,
+                                   .text = px_slice_text(text)};
+        struct px_m_progress message = {.items = &item, .items_count = 1};
+        struct px_buf frame = {0};
+
+        px_m_progress_frame(&message, 0, 0, &frame);
+        rig_send(node, &frame, PX_SLICE_NONE);
+        px_buf_fini(&frame);
+        rig_expect_silence(node);
+}
+
+/* What the core is given to store; the first is given at once. */
+static struct px_m_progress_keep kept(struct px_buf *frame)
+{
+        struct px_m_progress_keep keep = {0};
+        struct px_wire_header header;
+        struct px_slice body;
+
+        for (int i = 0; i < 1000 && !egress_progress(rig_egress(), frame); i++)
+                poll(NULL, 0, 10);
+        EXPECT_INT(px_wire_get_header(px_buf_slice(frame), &header, &body), PX_WIRE_OK);
+        EXPECT_INT(header.type, PX_M_PROGRESS_KEEP);
+        EXPECT_INT(px_m_progress_keep_decode(body, rig_arena(), &keep), PX_WIRE_OK);
+        return keep;
+}
+
+/* DESIGN 7: stored every 10 s. */
+TEST(progress_is_shown_after_a_restart_as_it_was_stored)
+{
+        struct px_job_row row;
+        struct px_m_progress_keep keep;
+        struct px_buf frame = {0};
+        struct rig_peer *node;
+
+        rig_start();
+        rig_open(1, RIG_USER, 1);
+        node = rig_connect(RIG_NODE);
+        say_progress(node, 1, 500, "half");
+        keep = kept(&frame);
+        EXPECT_INT(keep.items_count, 1);
+        EXPECT_INT(keep.items[0].permille, 500);
+        EXPECT(px_fence_equal(keep.items[0].fence, rig_fence(1)));
+        say_progress(node, 1, 600, "more");
+        EXPECT(!egress_progress(rig_egress(), &frame)); /* not before ten seconds have passed */
+        row = rig_job_row(1, RIG_USER, PX_JOB_STATE_RUNNING, 1);
+        row.flags = JOB_HAS_PROGRESS;
+        rig_store(1, &row, NULL);
+        rig_keep_progress(&keep);
+        EXPECT_INT(shown(rig_connect(RIG_USER), 1).progress_permille, 600);
+        rig_restart();
+        EXPECT_INT(shown(rig_connect(RIG_USER), 1).progress_permille, 500);
+        EXPECT_BYTES(shown(rig_connect(RIG_USER), 1).progress_text, px_slice_text("half"));
+        row = rig_job_row(1, RIG_USER, PX_JOB_STATE_RUNNING, 2); /* of the attempt before */
+        row.flags = JOB_HAS_PROGRESS;
+        rig_store(1, &row, NULL);
+        EXPECT_INT(shown(rig_connect(RIG_USER), 1).progress_permille, -1);
+        px_buf_fini(&frame);
 }
 
 TEST(an_empty_result_is_a_result)

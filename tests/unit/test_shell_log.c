@@ -114,6 +114,52 @@ TEST(jobs_that_ended_long_ago_are_given_up_and_others_are_not)
         EXPECT_TEXT(scan(&retention, &now_ms), "1-5");
 }
 
+static void put_key(uint32_t owner, uint64_t job, int64_t days_ago)
+{
+        struct px_key_row row = {.job = {job}, .wall_ms = NOW_MS - days_ago * DAY_MS};
+        struct row_key key = row_key_u32(owner);
+        struct px_buf rows = {0};
+        struct px_buf value = {0};
+
+        row_key_add_u64(&key, 0);
+        row_key_add_u64(&key, job);
+        px_key_row_encode(&row, &value);
+        rows_put(&rows, PX_TABLE_KEY, &key, px_buf_slice(&value));
+        px_buf_fini(&value);
+        put_rows(&rows);
+}
+
+/* RELIABILITY 4.2: seven days, and as long as the job's record. */
+TEST(old_keys_whose_jobs_are_forgotten_are_given_up_and_others_are_not)
+{
+        struct retention retention;
+        int64_t now_ms = RETENTION_EVERY_MS;
+        struct px_arena arena = {0};
+        struct px_m_retention command = {0};
+        struct px_wire_header header;
+        struct px_slice body;
+        struct px_buf frame = {0};
+
+        open_log();
+        put_done(1, 2, 20);
+        put_key(3, 1, 20); /* its job is remembered */
+        put_key(3, 7, 20);
+        put_key(4, 8, 6); /* young */
+        put_key(4, 9, 7);
+        retention_init(&retention, (uint64_t)(30 * DAY_MS), 1000, 0);
+        EXPECT(!retention_piece(&retention, log_now, now_ms, NOW_MS, &frame));
+        EXPECT(retention_piece(&retention, log_now, retention.due_ms, NOW_MS, &frame));
+        EXPECT_INT(px_wire_get_header(px_buf_slice(&frame), &header, &body), 0);
+        EXPECT_INT(px_m_retention_decode(body, &arena, &command), 0);
+        EXPECT_INT(command.jobs_count, 0);
+        EXPECT_INT(command.keys_count, 2);
+        EXPECT_U64(px_get_be64(command.keys[0].data + 12), 7);
+        EXPECT_U64(px_get_be64(command.keys[1].data + 12), 9);
+        EXPECT_U64(retention.cursor, 0); /* the scan is over */
+        px_arena_fini(&arena);
+        px_buf_fini(&frame);
+}
+
 TEST(nothing_is_looked_at_before_its_time)
 {
         struct retention retention;
