@@ -313,7 +313,8 @@ TEST(a_stop_under_load_answers_all_that_it_stored)
         EXPECT_INT(test_broker_stop(&broker), 0);
 }
 
-TEST(a_broker_with_100000_queued_jobs_serves_within_a_second_of_its_start)
+/* How fast is printed here and judged by tools/bench smoke: under sanitizers and load it says nothing. */
+TEST(a_broker_with_100000_queued_jobs_serves_again_after_a_kill)
 {
         enum { MESSAGES = 100, JOBS_EACH = 1000 };
         static struct test_broker broker;
@@ -338,7 +339,7 @@ TEST(a_broker_with_100000_queued_jobs_serves_within_a_second_of_its_start)
         test_broker_kill(&broker);
         test_broker_start(&broker, parent, NULL);
         printf("figure: the same with an applied journal: %llu ms\n", broker.start_ms);
-        EXPECT(broker.start_ms <= 1000);
+        EXPECT_U64(broker.jobs, MESSAGES * JOBS_EACH);
         EXPECT_INT(test_broker_stop(&broker), 0);
 }
 
