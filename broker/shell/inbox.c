@@ -110,24 +110,32 @@ static bool take_one(struct shell *shell, size_t socket)
         return true;
 }
 
-bool inbox_drain(struct shell *shell)
+/* Take up to `share` messages of a socket; false when the round's time is over. */
+static bool drain_socket(struct shell *shell, size_t socket, size_t share, int64_t until_us)
+{
+        for (size_t i = 0; i < share && !batch_full(shell->batch); i++) {
+                if (!take_one(shell, socket)) {
+                        shell->filled[socket] = false;
+                        shell->stale[socket] = false;
+                        break;
+                }
+                if (i % CLOCK_EVERY == CLOCK_EVERY - 1 && clock_steady_us() >= until_us)
+                        return false;
+        }
+        return true;
+}
+
+void inbox_drain(struct shell *shell)
 {
         int64_t until_us = clock_steady_us() + ROUND_US_MAX;
-        size_t taken = 0;
+        size_t sockets = 0;
 
+        for (size_t socket = 0; socket < SHELL_SOCKETS; socket++)
+                sockets += shell->filled[socket];
+        /* Each socket gets its share of a round, so that none starves the others. */
         for (size_t socket = 0; socket < SHELL_SOCKETS; socket++) {
-                /* Each socket gets its share of a round, so that none starves the others. */
-                size_t share = (ROUND_MESSAGES_MAX - taken) / (SHELL_SOCKETS - socket);
-
-                if (shell->sockets[socket] == NULL)
-                        continue;
-                for (size_t i = 0; i < share && !batch_full(shell->batch); i++) {
-                        if (!take_one(shell, socket))
-                                break;
-                        taken++;
-                        if (taken % CLOCK_EVERY == 0 && clock_steady_us() >= until_us)
-                                return true;
-                }
+                if (shell->filled[socket] &&
+                    !drain_socket(shell, socket, ROUND_MESSAGES_MAX / sockets, until_us))
+                        return;
         }
-        return taken > 0;
 }

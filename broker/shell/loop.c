@@ -3,7 +3,8 @@
  *
  * Journal idle: a batch is stepped and submitted at once. A flush under way: messages gather until
  * it is over or the batch is full. No timer decides, so one request waits for one flush, and a
- * thousand share one. Source: DESIGN 4. */
+ * thousand share one. The sockets' own descriptors are polled: zmq_poll() asks every socket several
+ * times. Source: DESIGN 4. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,6 +25,9 @@
 #define FILES_ALARM_PERCENT 90
 /* Room, silence and retention are looked at this often when nothing else happens. */
 #define IDLE_MS 1000
+/* So few commands are flushed by this thread: there is nothing to gather meanwhile that would pay for
+ * waking another thread and being woken by it. */
+#define ALONE_MAX 4
 
 /* ---- stepping ----------------------------------------------------------------------------------
  */
@@ -41,7 +45,7 @@ static void remember(struct shell *shell, const struct core_command *command)
 
 /* Give the log what changed. A batch that changed nothing keeps its number for the next one: its
  * effects wait for those before it, not for a flush of their own. */
-static void submit(struct shell *shell, struct shell_output *stepped)
+static void submit(struct shell *shell, struct shell_output *stepped, bool alone)
 {
         const struct core_output *output = &stepped->output;
 
@@ -54,6 +58,7 @@ static void submit(struct shell *shell, struct shell_output *stepped)
                                                   .rows = px_buf_slice(&output->rows),
                                                   .events = px_buf_slice(&output->events),
                                                   .events_count = output->events_count,
+                                                  .here = alone,
                                           });
         }
         release_queue(shell, stepped);
@@ -80,7 +85,7 @@ void loop_step(struct shell *shell)
         record_batch(shell->record, &step);
         core_step(shell->core, &step, &stepped->output);
         record_output(shell->record, &stepped->output);
-        submit(shell, stepped);
+        submit(shell, stepped, batch->commands_count <= ALONE_MAX);
         batch_reset(batch);
 }
 
@@ -211,28 +216,52 @@ static long wait_ms(const struct shell *shell, bool flushing)
         int64_t deadline_ms = core_deadline_ms(shell->core);
 
         /* While a flush is under way nothing is stepped; its end wakes us. */
+        if (!flushing && (shell->batch->commands_count > 0 || shell->gone.length > 0))
+                return 0; /* what was released made work */
         if (!flushing && deadline_ms != INT64_MAX)
                 wait = PX_MIN(wait, deadline_ms - core_clock_ms(&shell->clock));
         return (long)PX_MAX(wait, (int64_t)0);
 }
 
+/* A socket that was used since it was found empty says by itself what waits. true: something does. */
+static bool look_at_sockets(struct shell *shell)
+{
+        bool any = false;
+
+        for (size_t i = 0; i < SHELL_SOCKETS; i++) {
+                if (shell->sockets[i] != NULL && shell->stale[i] && !shell->filled[i]) {
+                        shell->filled[i] = socket_has_input(shell->sockets[i]);
+                        shell->stale[i] = shell->filled[i];
+                }
+                any = any || shell->filled[i];
+        }
+        return any;
+}
+
 static void wait_for_work(struct shell *shell, bool flushing)
 {
-        zmq_pollitem_t items[SHELL_SOCKETS + 2];
+        struct pollfd items[SHELL_SOCKETS + 2];
+        size_t which[SHELL_SOCKETS];
         bool reading = !px_log_behind(shell->log) && !batch_full(shell->batch);
-        long wait = wait_ms(shell, flushing);
+        long wait = reading && look_at_sockets(shell) ? 0 : wait_ms(shell, flushing);
         int64_t began_ms = clock_steady_ms();
-        int count = 0;
+        nfds_t count = 0, sockets;
 
         for (size_t i = 0; reading && i < SHELL_SOCKETS; i++) {
-                if (shell->sockets[i] != NULL)
-                        items[count++] =
-                                (zmq_pollitem_t){.socket = shell->sockets[i], .events = ZMQ_POLLIN};
+                if (shell->sockets[i] == NULL)
+                        continue;
+                which[count] = i;
+                items[count++] = (struct pollfd){.fd = shell->fds[i], .events = POLLIN};
         }
-        items[count++] = (zmq_pollitem_t){.fd = px_log_fd(shell->log), .events = ZMQ_POLLIN};
-        items[count++] = (zmq_pollitem_t){.fd = shell->signal_fd, .events = ZMQ_POLLIN};
-        if (zmq_poll(items, count, wait) < 0)
-                PX_ASSERT(zmq_errno() == EINTR);
+        sockets = count;
+        items[count++] = (struct pollfd){.fd = px_log_fd(shell->log), .events = POLLIN};
+        items[count++] = (struct pollfd){.fd = shell->signal_fd, .events = POLLIN};
+        if (poll(items, count, (int)wait) < 0) {
+                PX_ASSERT(errno == EINTR);
+                sockets = 0;
+        }
+        for (nfds_t i = 0; i < sockets; i++)
+                shell->filled[which[i]] = shell->filled[which[i]] || items[i].revents != 0;
         core_clock_overslept(&shell->clock, clock_steady_ms() - began_ms - wait);
 }
 
@@ -287,6 +316,7 @@ int loop_run(struct shell *shell)
                 add_tick(shell);
                 if (shell->batch->commands_count > 0)
                         loop_step(shell);
+                durable = px_log_durable(shell->log);
                 release_durable(shell, durable); /* what needs no flush leaves at once */
         }
         return BROKER_EXIT_OK;

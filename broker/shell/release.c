@@ -46,6 +46,7 @@ void release_send(struct shell *shell, uint64_t handle, struct px_slice frame,
         if (peer == NULL)
                 return; /* it left meanwhile; it asks again when it is back */
         release_trace(shell, ">", handle, frame);
+        shell->stale[peer->socket] = true;
         if (message_send(shell->sockets[peer->socket], peer->routing, frame, payload) != 0)
                 inbox_lose_peer(shell, handle);
 }

@@ -348,7 +348,11 @@ static int bind_one(struct shell *shell, size_t socket, const char *endpoint, co
                                        &shell->sockets[socket], &shell->ports[socket], text,
                                        sizeof(text));
 
-        return fault == 0 ? BROKER_EXIT_OK : refuse(status_of_bind(fault), text);
+        if (fault != 0)
+                return refuse(status_of_bind(fault), text);
+        shell->fds[socket] = socket_fd(shell->sockets[socket]);
+        shell->stale[socket] = true;
+        return BROKER_EXIT_OK;
 }
 
 static int bind_sockets(struct shell *shell)

@@ -57,6 +57,9 @@ struct shell {
         void *zmq_context;
         void *sockets[SHELL_SOCKETS]; /* NULL = not listening */
         uint32_t ports[SHELL_SOCKETS];
+        int fds[SHELL_SOCKETS];     /* of sockets, for poll() */
+        bool stale[SHELL_SOCKETS];  /* its descriptor may be silent though messages wait */
+        bool filled[SHELL_SOCKETS]; /* messages wait, or may: the next round takes them */
         int signal_fd;
         int run_lock_fd;
 
@@ -123,8 +126,8 @@ int loop_flush(struct shell *shell);
 /* ---- inbox.c
  * ------------------------------------------------------------------------------------------- */
 
-/* Take waiting messages into the batch, within bounds of number and time. true = took any. */
-bool inbox_drain(struct shell *shell);
+/* Take waiting messages of the sockets that are filled into the batch, within bounds of number and time. */
+void inbox_drain(struct shell *shell);
 /* Forget a peer and see to it that the core is told. */
 void inbox_lose_peer(struct shell *shell, uint64_t handle);
 /* Count a malformed message of this principal on this socket. */

@@ -80,6 +80,24 @@ void socket_secure(const struct socket_identity *identity, void *socket, const c
                                  SOCKET_SECRET_BYTES) == 0);
 }
 
+int socket_fd(void *socket)
+{
+        int fd = -1;
+        size_t length = sizeof(fd);
+
+        PX_ASSERT(zmq_getsockopt(socket, ZMQ_FD, &fd, &length) == 0);
+        return fd;
+}
+
+bool socket_has_input(void *socket)
+{
+        int events = 0;
+        size_t length = sizeof(events);
+
+        PX_ASSERT(zmq_getsockopt(socket, ZMQ_EVENTS, &events, &length) == 0);
+        return (events & ZMQ_POLLIN) != 0;
+}
+
 uint32_t socket_port(void *socket)
 {
         char endpoint[SOCKET_ENDPOINT_ROOM];

@@ -33,6 +33,10 @@ int socket_bind(void *socket, const char *endpoint, char *ret_text, size_t text_
 int socket_open_router(void *zmq_context, const struct socket_identity *identity,
                        const char *endpoint, const char *service, void **ret_socket,
                        uint32_t *ret_port, char *ret_text, size_t text_room);
+/* The descriptor that is readable when messages may have come, for poll(). It says so once: after
+ * anything was sent or received, only socket_has_input() or an empty receive tells. */
+int socket_fd(void *socket);
+bool socket_has_input(void *socket);
 /* Port of the last tcp bind of this socket, 0 for ipc. */
 uint32_t socket_port(void *socket);
 void socket_close(void *socket); /* NULL is accepted */

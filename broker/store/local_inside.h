@@ -2,7 +2,8 @@
 /* local_inside.h - the local log's parts, shared by local_*.c only. Layer: L3 (broker/store).
  *
  * Three threads. The core thread fills groups of batches; the journal thread writes and flushes one
- * group at a time while the next one fills; the store thread applies flushed groups to LMDB. All
+ * group at a time while the next one fills (the core thread does so itself when it has nothing else to
+ * do); the store thread applies flushed groups to LMDB. All
  * groups stand in one list in the order of their indexes:
  *      applied ...  flushed ...  writing  open ...
  * The core thread takes applied ones off its front. What only one thread touches is marked with its
@@ -47,7 +48,7 @@ struct local_log {
         uint64_t index_submitted;
         MDB_txn *core_txn; /* reset between reads */
 
-        /* journal thread */
+        /* who set `journal_busy` */
         struct journal journal;
 
         /* store thread writes; anyone reads in transactions of their own */
@@ -66,7 +67,8 @@ struct local_log {
         struct batch_group *write_next; /* first open group, or the one being written */
         struct batch_group *feed_next;  /* first group whose events are not in the feed */
         struct batch_group *apply_next; /* first group not applied in full */
-        bool writing;                   /* write_next is closed: the journal thread has it */
+        bool writing;                   /* write_next is closed: somebody writes it */
+        bool journal_busy;              /* somebody writes or trims */
         bool journal_waits;
         bool journal_trims; /* the journal thread is to remove passed segments now */
         bool store_idles; /* it waits for a flush, not for a time */
@@ -103,6 +105,11 @@ void local_free(struct local_log *local);
 void local_free_groups(struct local_log *local);
 
 void *local_journal_run(void *local_log);
+/* Take the journal and close the first open group, for local_journal_write(). NULL: somebody has the
+ * journal, there is no group, or a fault. Under mutex. */
+struct batch_group *local_journal_claim(struct local_log *local);
+/* Write and flush a claimed group and give the journal back. Faults: as set. */
+void local_journal_write(struct local_log *local, struct batch_group *group);
 void *local_store_run(void *local_log);
 /* Put the events of flushed groups into the feed; any thread. */
 int local_feed_catch_up(struct local_log *local);

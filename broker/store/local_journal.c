@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* local_journal.c - the journal thread: one group at a time, written and flushed; while it is, the next
- * one fills. Layer: L3 (broker/store). */
+/* local_journal.c - one group at a time, written and flushed by the journal thread or, when it has nothing
+ * else to do, by the core thread; meanwhile the next one fills. Layer: L3 (broker/store). */
 #include <errno.h>
 
 #include "local_inside.h"
@@ -11,21 +11,31 @@ struct journal_task {
         struct batch_group *group; /* closed by taking it; or NULL */
 };
 
+struct batch_group *local_journal_claim(struct local_log *local)
+{
+        if (local->journal_busy || local->write_next == NULL || atomic_load(&local->fault) != 0)
+                return NULL;
+        local->journal_busy = true;
+        local->writing = true;
+        return local->write_next;
+}
+
 /* Wait for something to do. False: stop, or a fault elsewhere. */
 static bool journal_take(struct local_log *local, struct journal_task *ret_task)
 {
+        *ret_task = (struct journal_task){0};
         pthread_mutex_lock(&local->mutex);
-        while (local->write_next == NULL && !local->journal_trims && !local->journal_stop &&
-               atomic_load(&local->fault) == 0) {
+        while ((local->journal_busy || (local->write_next == NULL && !local->journal_trims)) &&
+               !local->journal_stop && atomic_load(&local->fault) == 0) {
                 local->journal_waits = true;
                 pthread_cond_wait(&local->journal_wake, &local->mutex);
                 local->journal_waits = false;
         }
-        *ret_task = (struct journal_task){.trim = local->journal_trims};
-        local->journal_trims = false;
-        if (atomic_load(&local->fault) == 0 && local->write_next != NULL) {
-                ret_task->group = local->write_next;
-                local->writing = true;
+        if (atomic_load(&local->fault) == 0) {
+                ret_task->trim = local->journal_trims;
+                local->journal_trims = false;
+                ret_task->group = local_journal_claim(local);
+                local->journal_busy = ret_task->trim || ret_task->group != NULL;
         }
         pthread_mutex_unlock(&local->mutex);
         return ret_task->trim || ret_task->group != NULL;
@@ -47,31 +57,47 @@ static int journal_put(struct local_log *local, struct batch_group *group)
         return journal_write(&local->journal, &group->records);
 }
 
-/* The group is on disk: everything before the next group is durable. */
+/* The group, if any, is on disk: everything before the next group is durable. */
 static void journal_done(struct local_log *local, struct batch_group *group)
 {
         pthread_mutex_lock(&local->mutex);
-        local->writing = false;
-        local->write_next = local_group_after(local, group);
-        atomic_store(&local->durable, local->write_next != NULL ? local->write_next->index_first - 1
-                                                                : local->index_last);
-        local->bytes_flushed += group->records.length;
-        if (local->store_idles || local->bytes_flushed >= LOCAL_APPLY_BYTES ||
-            local->views_waiting > 0)
-                pthread_cond_signal(&local->store_wake);
+        local->journal_busy = false;
+        if (local->journal_trims && local->journal_waits)
+                pthread_cond_signal(&local->journal_wake);
+        if (group != NULL) {
+                local->writing = false;
+                local->write_next = local_group_after(local, group);
+                atomic_store(&local->durable, local->write_next != NULL
+                                                      ? local->write_next->index_first - 1
+                                                      : local->index_last);
+                local->bytes_flushed += group->records.length;
+                if (local->store_idles || local->bytes_flushed >= LOCAL_APPLY_BYTES ||
+                    local->views_waiting > 0)
+                        pthread_cond_signal(&local->store_wake);
+        }
         pthread_mutex_unlock(&local->mutex);
-        local_signal(local);
 }
 
-static int journal_do(struct local_log *local, const struct journal_task *task)
+void local_journal_write(struct local_log *local, struct batch_group *group)
 {
-        int result = 0;
+        int result = journal_put(local, group);
 
-        if (task->trim)
-                result = journal_trim(&local->journal, atomic_load(&local->passed));
-        if (result == 0 && task->group != NULL)
-                result = journal_put(local, task->group);
-        return result;
+        if (result < 0)
+                local_fail(local, result);
+        else
+                journal_done(local, group);
+}
+
+static void journal_do(struct local_log *local, const struct journal_task *task)
+{
+        int result = task->trim ? journal_trim(&local->journal, atomic_load(&local->passed)) : 0;
+
+        if (result < 0)
+                local_fail(local, result);
+        else if (task->group != NULL)
+                local_journal_write(local, task->group);
+        else
+                journal_done(local, NULL);
 }
 
 void *local_journal_run(void *local_log)
@@ -80,14 +106,9 @@ void *local_journal_run(void *local_log)
         struct journal_task task;
 
         while (journal_take(local, &task)) {
-                int result = journal_do(local, &task);
-
-                if (result < 0) {
-                        local_fail(local, result);
-                        break;
-                }
+                journal_do(local, &task);
                 if (task.group != NULL)
-                        journal_done(local, task.group);
+                        local_signal(local);
         }
         return NULL;
 }

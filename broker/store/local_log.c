@@ -154,7 +154,7 @@ static void local_submit(struct px_log *log, const struct px_log_batch *batch)
 {
         struct local_log *local = local_of(log);
         bool empty = batch->rows.length == 0 && batch->events_count == 0;
-        struct batch_group *group = NULL;
+        struct batch_group *group = NULL, *claimed = NULL;
         size_t offset = 0;
         bool done = false;
 
@@ -167,7 +167,9 @@ static void local_submit(struct px_log *log, const struct px_log_batch *batch)
         if (!empty) {
                 group = group_for(local, batch);
                 offset = group_append(local, group, batch);
-                if (local->journal_waits)
+                if (batch->here)
+                        claimed = local_journal_claim(local);
+                if (claimed == NULL && local->journal_waits)
                         pthread_cond_signal(&local->journal_wake);
         } else if (local->write_next == NULL && atomic_load(&local->fault) == 0) {
                 /* nothing to write, and nothing before it is on its way */
@@ -179,6 +181,8 @@ static void local_submit(struct px_log *log, const struct px_log_batch *batch)
         pthread_mutex_unlock(&local->mutex);
         if (group != NULL)
                 overlay_add(&local->overlay, group, offset);
+        if (claimed != NULL)
+                local_journal_write(local, claimed);
         if (done)
                 local_signal(local);
 }

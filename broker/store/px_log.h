@@ -15,11 +15,12 @@ struct px_log_batch {
         struct px_slice rows;   /* format of rows.h; copied before the call returns */
         struct px_slice events; /* format of core.h; copied before the call returns */
         uint32_t events_count;
+        bool here; /* flush in this call if no flush is under way: two changes of thread less */
 };
 
 /* Submit a batch. Rows are visible to px_read_get() of the core thread at once; the batch is durable
- * when px_log_durable() >= index. Never waits for the disk; when the store is too far behind
- * (64 MB or 2 s) px_log_behind() is true and the caller stops reading commands. */
+ * when px_log_durable() >= index. Waits for the disk only when asked to flush here; when the store is too
+ * far behind (64 MB or 2 s) px_log_behind() is true and the caller stops reading commands. */
 void px_log_submit(struct px_log *log, const struct px_log_batch *batch);
 uint64_t px_log_durable(struct px_log *log);
 bool px_log_behind(struct px_log *log);
