@@ -322,6 +322,20 @@ int loop_run(struct shell *shell)
         return BROKER_EXIT_OK;
 }
 
+void loop_say_goodbye(struct shell *shell)
+{
+        struct px_m_bye bye = {.epoch = shell->start.epoch};
+        struct px_buf frame = {0};
+        uint64_t peer;
+
+        px_m_bye_frame(&bye, 0, 0, &frame);
+        while ((peer = peers_silent(shell->peers, clock_steady_ms(), 0)) != 0) {
+                release_send(shell, peer, px_buf_slice(&frame), PX_SLICE_NONE);
+                peers_drop(shell->peers, peer);
+        }
+        px_buf_fini(&frame);
+}
+
 int loop_flush(struct shell *shell)
 {
         if (shell->batch->commands_count > 0)

@@ -482,6 +482,8 @@ int shell_run(const struct broker_options *options)
                 notify_manager("STOPPING=1\n");
                 if (status == BROKER_EXIT_OK)
                         status = loop_flush(shell);
+                if (status == BROKER_EXIT_OK)
+                        loop_say_goodbye(shell);
         }
         /* A failed write leaves nothing that may be tidied up: whoever waits must not be answered.
          */

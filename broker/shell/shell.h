@@ -122,6 +122,8 @@ int loop_run(struct shell *shell);
 void loop_step(struct shell *shell);
 /* Step what is left, wait until all is durable and release it. Returns an exit status. */
 int loop_flush(struct shell *shell);
+/* Tell every peer that we stop, once all is durable. */
+void loop_say_goodbye(struct shell *shell);
 
 /* ---- inbox.c
  * ------------------------------------------------------------------------------------------- */

@@ -123,6 +123,9 @@ int lib_refuse_late(struct plexus *px, int64_t timeout_ms)
 {
         long long waited_ms = timeout_ms == 0 ? px->timeout_ms : timeout_ms;
 
+        if (px->goodbye)
+                return detail_refuse(PX_E_UNREACHABLE, "the broker was stopped, and none has taken its place "
+                                     "within %lld ms", waited_ms);
         if (px->cmd.state != LINK_UP && link_trouble(&px->cmd)[0] != '\0')
                 return detail_refuse(PX_E_UNREACHABLE, "no connection within %lld ms: %s", waited_ms,
                                      link_trouble(&px->cmd));

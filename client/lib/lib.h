@@ -62,6 +62,7 @@ struct plexus {
         struct px_greeter greeter;
         struct px_outbox *outbox;
         bool welcomed; /* ever */
+        bool goodbye;  /* the broker said that it stops, and none has welcomed us since */
         struct welcome welcome;
         int dead_code; /* every call is refused with it; 0 = alive */
         char dead_text[1025];

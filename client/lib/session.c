@@ -178,6 +178,7 @@ static void on_welcome(struct plexus *px, uint64_t asked, struct px_slice body,
                                     px->welcome.silence_ms);
                 give_up_expired(px, px_buf_slice(&expired));
                 px->welcomed = true;
+                px->goodbye = false;
                 px->hello_text[0] = '\0';
                 watch_welcomed(px);
                 pthread_cond_broadcast(&px->changed);
@@ -251,6 +252,10 @@ static void dispatch(struct plexus *px, const struct px_wire_header *header, str
 {
         switch (header->type) {
         case PX_M_AGAIN:
+                px_greeter_again(&px->greeter, now_ms);
+                break;
+        case PX_M_BYE:
+                px->goodbye = true;
                 px_greeter_again(&px->greeter, now_ms);
                 break;
         case PX_M_CLIENT_WELCOME:

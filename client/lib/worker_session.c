@@ -431,7 +431,7 @@ void worker_receive(struct plexus *px, struct px_slice frame, int64_t now_ms)
         px_greeter_heard(&worker->greeter, now_ms);
         if (header.type == PX_M_NODE_WELCOME)
                 on_welcome(worker, header.correlation, body, &arena, now_ms);
-        else if (header.type == PX_M_AGAIN)
+        else if (header.type == PX_M_AGAIN || header.type == PX_M_BYE)
                 px_greeter_again(&worker->greeter, now_ms);
         else if (header.type == PX_M_REFUSED)
                 on_refused(worker, body, &arena);

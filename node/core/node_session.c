@@ -240,6 +240,7 @@ void session_take_ctl(struct node *node, struct px_slice frame)
         px_greeter_heard(&node->ctl, node->now_ms);
         switch (header.type) {
         case PX_M_AGAIN:
+        case PX_M_BYE:
                 session_end(node);
                 px_greeter_again(&node->ctl, node->now_ms);
                 break;

@@ -78,6 +78,30 @@ TEST(what_was_answered_is_there_after_a_stop_and_a_start)
         EXPECT_INT(test_broker_stop(&broker), 0);
 }
 
+TEST(a_broker_that_is_stopped_says_goodbye_to_clients_and_nodes)
+{
+        static const char *const services[] = {"cmd", "node"};
+        static struct test_broker broker;
+        static struct dealer dealers[2];
+        struct px_wire_header header;
+        struct px_slice body;
+
+        test_broker_start(&broker, test_temp_dir(), NULL);
+        for (size_t i = 0; i < 2; i++)
+                dealer_open_local(&dealers[i], &broker, services[i]);
+        EXPECT(dealer_greet(&dealers[0], (struct px_session_id){0}, ANSWER_MS));
+        /* A node's first word, in whatever order: it is told to greet. */
+        px_m_node_ping_frame(&(struct px_m_node_ping){.session = 1}, 1, 0, &dealers[1].frame);
+        dealer_send(&dealers[1], px_buf_slice(&dealers[1].frame));
+        EXPECT(dealer_take(&dealers[1], ANSWER_MS, &header, &body));
+        EXPECT_INT(header.type, PX_M_AGAIN);
+        EXPECT_INT(test_broker_stop(&broker), 0);
+        for (size_t i = 0; i < 2; i++) {
+                EXPECT(dealer_take(&dealers[i], ANSWER_MS, &header, &body));
+                EXPECT_INT(header.type, PX_M_BYE);
+        }
+}
+
 /* ---- refusals at start
  * --------------------------------------------------------------------------- */
 

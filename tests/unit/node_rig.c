@@ -370,6 +370,12 @@ void rig_again(void)
         rig_ctl();
 }
 
+void rig_bye(void)
+{
+        px_m_bye_frame(&(struct px_m_bye){.epoch = RIG_EPOCH}, 0, 0, &rig.frame);
+        rig_ctl();
+}
+
 void rig_ctl_pong(uint64_t correlation)
 {
         px_m_pong_frame(&(struct px_m_pong){.epoch = RIG_EPOCH}, correlation, 0, &rig.frame);

@@ -28,6 +28,7 @@ void rig_kill(uint64_t session, uint64_t job, uint32_t attempt, int why);
 void rig_result_ok(uint64_t job, uint32_t attempt);
 void rig_stop(uint64_t session, bool kill);
 void rig_again(void);
+void rig_bye(void); /* of the broker */
 void rig_ctl_pong(uint64_t correlation);
 void rig_data_pong(uint64_t epoch);
 void rig_log_ack(uint64_t job, uint32_t attempt, int stream, uint64_t received, uint64_t stored,

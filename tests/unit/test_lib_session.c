@@ -64,6 +64,23 @@ TEST(after_AGAIN_a_request_is_repeated_under_its_number)
         EXPECT_U64(fake.job, 3);
 }
 
+TEST(after_BYE_a_request_is_repeated_to_the_next_broker)
+{
+        uint64_t number;
+
+        fake_start(&fake);
+        fake_call(&fake, submit);
+        fake_take(&fake, &fake.cmd, PX_M_SUBMIT);
+        number = fake.cmd.correlation;
+        FAKE_SAY(&fake.cmd, bye, 0, .epoch = 7);
+        fake_take(&fake, &fake.cmd, PX_M_CLIENT_HELLO);
+        fake_welcome(&fake, FAKE_SESSION);
+        fake_take(&fake, &fake.cmd, PX_M_SUBMIT);
+        EXPECT_U64(fake.cmd.correlation, number);
+        say_submitted(number, 3);
+        EXPECT_INT(fake_join(&fake), PLEXUS_OK);
+}
+
 TEST(a_broken_connection_is_greeted_anew_and_the_request_repeated)
 {
         uint64_t number;

@@ -69,6 +69,23 @@ TEST(the_inventory_holds_what_was_accepted_runs_or_has_ended)
         EXPECT_U64(node_attempts_count(rig_node()), 3);
 }
 
+TEST(a_broker_that_says_goodbye_is_greeted_anew_and_its_jobs_go_on)
+{
+        rig_start();
+        rig_up(4);
+        rig_run(4, 1, 1);
+        rig_forget();
+        rig_bye();
+        RIG_EXPECT("[1000] HELLO 1.1 running\n");
+        EXPECT(!node_connected(rig_node()));
+        rig_forget();
+        rig_ended(1, 1, PX_OUTCOME_OK, 0);
+        RIG_EXPECT("");
+        rig_welcome(rig_hello_number(), 5, RIG_EPOCH);
+        RIG_EXPECT("[1000] DATA_HELLO\n"
+                   "[1000] RESULT 1.1 ok\n");
+}
+
 TEST(what_happened_between_hello_and_welcome_is_said_after_it)
 {
         rig_start();
