@@ -90,18 +90,36 @@ static void get_time(const void *row, struct output_value *ret_value)
         ret_value->number = (double)job_elapsed_ms(job_of(row));
 }
 
+/* What the reason says beyond the columns of state and node. */
+static size_t reason_beyond(const struct plexus_job *job, const char **ret_begin)
+{
+        const char *begin = output_reason_beyond(job->state_name, job->reason);
+        size_t length;
+        char tail[80];
+        size_t tail_length = (size_t)snprintf(tail, sizeof tail, " on %s", job->node);
+
+        begin += strspn(begin, ": ");
+        if (strncmp(begin, "on ", 3) == 0 && strcmp(begin, tail + 1) == 0)
+                begin += strlen(begin);
+        length = strlen(begin);
+        if (length > tail_length && strcmp(begin + length - tail_length, tail) == 0)
+                length -= tail_length;
+        *ret_begin = begin;
+        return length;
+}
+
 /* The node, and where it isn't simply running, why. */
 static void get_node_or_reason(const void *row, struct output_value *ret_value)
 {
         const struct plexus_job *job = job_of(row);
+        const char *reason;
+        size_t length = reason_beyond(job, &reason);
 
-        if (job->state == PLEXUS_RUNNING && strcmp(job->reason, "running") == 0)
-                snprintf(ret_value->room, sizeof ret_value->room, "%s", job->node);
-        else if (job->state == PLEXUS_JOB_OK)
+        if (length == 0 || job->state == PLEXUS_JOB_OK)
                 snprintf(ret_value->room, sizeof ret_value->room, "%s", job->node);
         else
-                snprintf(ret_value->room, sizeof ret_value->room, "%s%s(%.180s)", job->node,
-                         job->node[0] != '\0' ? " " : "", job->reason);
+                snprintf(ret_value->room, sizeof ret_value->room, "%s%s(%.*s)", job->node,
+                         job->node[0] != '\0' ? " " : "", (int)(length < 180 ? length : 180), reason);
         ret_value->text = ret_value->room;
 }
 

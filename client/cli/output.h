@@ -60,6 +60,9 @@ bool output_is_json(const struct cli *cli);
 void output_json_text(FILE *out, const char *text);
 
 /* ---- words for people ----------------------------------------------------------------------------------- */
+/* What a reason says behind its state, to be printed right after that: " on node1" of "running on node1",
+ * ": exit 3" of "exit 3". Borrowed until the next call. */
+const char *output_reason_beyond(const char *state, const char *reason);
 const char *output_duration(uint64_t ms, char *ret_text, size_t room); /* 0.4s 12s 3m05s 2h10m 4d03h */
 const char *output_bytes(uint64_t bytes, char *ret_text, size_t room); /* 512B 4.0K 2.0G */
 const char *output_time(int64_t wall_ms, char *ret_text, size_t room); /* RFC 3339 UTC */

@@ -209,8 +209,8 @@ static void print_people(const struct cli *cli, const struct plexus_shown *shown
         const char *colour = output_state_colour(cli->colour, job->state);
 
         printf("job        %" PRIu64 " %s\n", job->id, job->name);
-        printf("state      %s%s%s: %s\n", colour, job->state_name, *colour != '\0' ? OUTPUT_COLOUR_END : "",
-               job->reason);
+        printf("state      %s%s%s%s\n", colour, job->state_name, *colour != '\0' ? OUTPUT_COLOUR_END : "",
+               output_reason_beyond(job->state_name, job->reason));
         print_what(shown);
         print_needs(shown);
         print_course(shown);

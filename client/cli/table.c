@@ -96,7 +96,7 @@ static const struct cli_option wait_options[] = {
 };
 
 static const struct cli_option cancel_options[] = {
-        {0, "reason", "TEXT", "stored with the job", false},
+        {0, "reason", "TEXT", "why: told in the job's events", false},
         {0, "force", NULL, "without grace: kill at once", false},
         {0, "no-wait", NULL, "don't wait until nothing of it is alive", false},
         END_OF_OPTIONS,

@@ -104,8 +104,9 @@ static void say_failed(struct cli *cli, struct progress *progress, const struct 
                 return;
         last_words(cli, end->job, words, sizeof words);
         hide_progress(progress);
-        fprintf(stderr, "  %" PRIu64 "  %s: %s%s%s   plexus logs %" PRIu64 "\n", end->job,
-                plexus_state_name(end->state), end->reason, *words != '\0' ? ": " : "", words, end->job);
+        fprintf(stderr, "  %" PRIu64 "  %s%s%s%s   plexus logs %" PRIu64 "\n", end->job,
+                plexus_state_name(end->state),
+                output_reason_beyond(plexus_state_name(end->state), end->reason), *words != '\0' ? ": " : "", words, end->job);
 }
 
 static void take_end(struct cli *cli, struct progress *progress, struct plexus_end *end)

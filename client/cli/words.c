@@ -6,6 +6,17 @@
 
 #include "output.h"
 
+const char *output_reason_beyond(const char *state, const char *reason)
+{
+        static char text[516];
+        size_t length = strlen(state);
+
+        if (strncmp(reason, state, length) == 0 && strchr(" :", reason[length]) != NULL)
+                return reason + length; /* the end counts as one of them */
+        snprintf(text, sizeof text, "%s%.512s", *reason != '\0' ? ": " : "", reason);
+        return text;
+}
+
 const char *output_duration(uint64_t ms, char *ret_text, size_t room)
 {
         uint64_t s = ms / 1000;

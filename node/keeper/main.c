@@ -114,7 +114,7 @@ static void take_kill(struct keeper *keeper, const struct ctl_message *message)
         finish_begin(keeper, PX_OUTCOME_CANCELLED, PX_REASON_CANCELLED,
                      message->number[1] == PX_KILL_WHY_FENCED
                              ? "ended: a newer attempt holds this job"
-                             : "cancelled",
+                             : "",
                      grace_ms);
 }
 

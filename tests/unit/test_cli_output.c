@@ -58,7 +58,7 @@ TEST(a_table_is_aligned_and_ends_with_a_summary)
 {
         EXPECT_TEXT(print_jobs(NULL, NULL, NULL),
                     "ID  NAME                   STATE   PROGRESS  TIME  NODE (REASON)\n"
-                    "7   second, with \"quotes\"  failed  45%       12s   node1 (exit 3 on node1)\n"
+                    "7   second, with \"quotes\"  failed  45%       12s   node1 (exit 3)\n"
                     "12  first                  ok                0.5s  node2\n"
                     "2 jobs\n");
 }

@@ -102,7 +102,7 @@ TEST(a_job_that_is_not_there_does_not_hide_the_others)
         played_add(7, PLEXUS_JOB_OK, three_lines);
         EXPECT_INT(played_run("logs", "7", "9", NULL), CLI_NO_MATCH);
         EXPECT_TEXT(played_out(), "7 │ one\n7 │ two\n7 │ three\n");
-        EXPECT(strstr(played_err(), "plexus logs: 9: ") != NULL);
+        EXPECT(strstr(played_err(), "plexus logs: there is no job 9") != NULL);
 }
 
 TEST(truncation_and_another_attempt_are_stated)
