@@ -20,7 +20,7 @@ cd "$top/work" || exit 2
 mesh=$top/state/plexus/up
 started=() # processes of tests, beside the mesh
 finish() {
-        plexus down --kill >"$top/down" 2>&1
+        plexus down --kill --dir "$mesh" >"$top/down" 2>&1
         for pid in "${started[@]}"; do
                 kill "$pid" 2>/dev/null && timeout 10 tail --pid="$pid" -f /dev/null
         done

@@ -250,11 +250,11 @@ END
 
 a_damaged_data_directory_is_refused_by_name() {
         local file
-        expect 0 up --dir "$top/damaged" --nodes 1 && plexus submit -- true >"$top/out" &&
+        expect 0 up --dir "$top/damaged" --name damaged && plexus submit -- true >"$top/out" &&
                 expect 0 down --dir "$top/damaged" || return 1
         make_damage "$top/damaged/broker/db/data.mdb"
         expect 65 broker -- --dir "$top/damaged/broker" && said err data.mdb || return 1
-        expect 125 up --dir "$top/damaged" && said err data.mdb && expect 0 context use local &&
+        expect 125 up --dir "$top/damaged" && said err data.mdb && expect 0 context use local && serves &&
                 held_by unit/test_store_space a_damaged_page_is_refused_by_its_number \
                         a_damaged_record_is_refused_by_segment_and_offset
 }
