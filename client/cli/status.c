@@ -84,7 +84,7 @@ static void print_people(const struct row *row)
                status->nodes_reconnecting, status->nodes_draining, status->nodes_unreachable,
                status->cpus_used, status->cpus);
         printf("jobs     %" PRIu64 " blocked, %" PRIu64 " queued, %" PRIu64 " running, %" PRIu64
-               " cancelling, %" PRIu64 " ended\n",
+               " cancelling, %" PRIu64 " ended since its start\n",
                status->blocked, status->queued, status->assigned + status->running, status->cancelling,
                status->ended);
         if (status->storage_full)
