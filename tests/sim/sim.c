@@ -14,7 +14,13 @@ const char *const sim_met_names[MET_COUNT] = {
         [MET_RESET] = "connection reset",
         [MET_CUT_UP] = "partition towards the broker",
         [MET_CUT_DOWN] = "partition towards the peer",
+        [MET_CUT_BOTH] = "partition both ways",
         [MET_SLOW_PEER] = "slow peer",
+        [MET_BROKER_FROZEN] = "broker frozen",
+        [MET_NODE_FROZEN] = "link frozen",
+        [MET_NODE_FROZEN_LONG] = "link frozen past its lease",
+        [MET_CLIENT_FROZEN] = "client frozen",
+        [MET_STORE_FAILURE] = "store failed",
         [MET_BROKER_CRASH] = "broker crash",
         [MET_BROKER_CRASH_LOSES] = "broker crash that lost batches",
         [MET_DIGEST_COMPARED] = "digest compared with the loaded core",
@@ -29,6 +35,11 @@ const char *const sim_met_names[MET_COUNT] = {
         [MET_STORAGE_FULL] = "storage full",
         [MET_RETENTION] = "retention forgets ended jobs",
         [MET_TOKEN_CHANGED] = "token made or revoked",
+        [MET_TOKEN_USED] = "client changed its token",
+        [MET_MALFORMED] = "malformed request",
+        [MET_STRANGE_NODE] = "node of another cluster or a double",
+        [MET_PROGRESS] = "progress said",
+        [MET_WHOLE_CHECKED] = "whole state checked",
         [MET_START_REFUSED] = "start refused by a node",
         [MET_ENTRY_REFUSED] = "entry refused by a node",
         [MET_SELF_KILL] = "attempt gave up after silence",
@@ -64,6 +75,7 @@ struct event *sim_plan(struct sim *sim, uint64_t delay_ms, event_run *run, void 
         }
         *event = (struct event){
                 .at_ms = sim->now_ms + (int64_t)delay_ms,
+                .due_ms = sim->now_ms + (int64_t)delay_ms,
                 .sequence = sim->sequence++,
                 .run = run,
                 .owner = owner,
@@ -80,8 +92,15 @@ static void sim_event(struct sim *sim)
 
         PX_ASSERT(event->at_ms >= sim->now_ms);
         sim->now_ms = event->at_ms;
-        sim->events_done++;
         px_heap_remove(&sim->events, first);
+        if (event->frozen_ms != NULL && *event->frozen_ms > sim->now_ms) {
+                /* Who should see to it is frozen: it waits, in order, until that ends. */
+                event->at_ms = *event->frozen_ms;
+                event->sequence = sim->sequence++;
+                px_heap_push(&sim->events, &event->item);
+                return;
+        }
+        sim->events_done++;
         event->run(sim, event);
         if (event->frame.capacity > 4096)
                 px_buf_fini(&event->frame);
@@ -263,6 +282,7 @@ void sim_free(struct sim *sim)
         px_free(sim->clients);
         broker_fini(sim);
         oracle_fini(sim);
+        rows_fini(sim);
         px_buf_fini(&sim->decisions);
         px_buf_fini(&sim->frame);
         px_buf_fini(&sim->why);

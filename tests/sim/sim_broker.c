@@ -11,6 +11,16 @@
 
 static void broker_plan_batch(struct sim *sim, uint64_t delay_ms);
 
+/* For this life of the broker; waits while it is frozen. */
+static struct event *broker_plan(struct sim *sim, uint64_t delay_ms, event_run *run)
+{
+        struct event *event = sim_plan(sim, delay_ms, run, NULL);
+
+        event->generation = sim->broker.generation;
+        event->frozen_ms = &sim->broker.frozen_ms;
+        return event;
+}
+
 static void broker_queue(struct sim *sim, uint8_t origin, uint64_t peer, uint32_t principal,
                          struct px_slice frame)
 {
@@ -155,6 +165,15 @@ static struct broker_batch *batch_new(struct broker *broker)
         return batch;
 }
 
+/* It is durable. */
+static void batch_judge(struct sim *sim, const struct broker_batch *batch)
+{
+        rows_judge(sim, batch->index, px_buf_slice(&batch->output.rows));
+        oracle_events(sim, batch->index, px_buf_slice(&batch->output.events),
+                      batch->output.events_count);
+        rows_compare(sim);
+}
+
 /* All that waited for this batch happens now. */
 static void batch_release(struct sim *sim, struct broker_batch *batch)
 {
@@ -162,7 +181,7 @@ static void batch_release(struct sim *sim, struct broker_batch *batch)
         uint64_t generation = sim->broker.generation;
 
         px_list_remove(&batch->link);
-        oracle_events(sim, batch->index, px_buf_slice(&output->events), output->events_count);
+        batch_judge(sim, batch);
         for (size_t i = 0; i < output->effects_count; i++)
                 broker_effect(sim, &output->effects[i]);
         PX_ASSERT(generation == sim->broker.generation);
@@ -177,6 +196,10 @@ static void broker_release(struct sim *sim)
         while (!px_list_empty(&broker->waiting) &&
                batch_of_link(broker->waiting.next)->index <= durable)
                 batch_release(sim, batch_of_link(broker->waiting.next));
+        if (broker->whole_due && px_list_empty(&broker->waiting)) {
+                broker->whole_due = false;
+                whole_check(sim);
+        }
 }
 
 static void broker_flushed(struct sim *sim, struct event *event);
@@ -185,7 +208,6 @@ static void broker_flush(struct sim *sim)
 {
         struct broker *broker = &sim->broker;
         uint64_t delay_ms = sim->options.random ? sim_below(sim, 3) : 0;
-        struct event *event;
 
         if (broker->flushing || px_list_empty(&broker->waiting))
                 return;
@@ -194,9 +216,20 @@ static void broker_flush(struct sim *sim)
                 delay_ms = 100 + sim_below(sim, 2000);
         }
         broker->flushing = true;
-        event = sim_plan(sim, delay_ms, broker_flushed, NULL);
-        event->generation = broker->generation;
-        event->a = broker->index;
+        broker_plan(sim, delay_ms, broker_flushed)->a = broker->index;
+}
+
+/* A write or flush failed: of what was written nobody knows how much is durable. Nothing of it is
+ * acknowledged; the broker ends (exit 74) and reads the log again. */
+static void store_fails(struct sim *sim, uint64_t index)
+{
+        struct broker *broker = &sim->broker;
+        uint64_t durable = px_log_durable(broker->log);
+
+        sim_count(sim, MET_STORE_FAILURE);
+        px_log_memory_flush(broker->log, durable + sim_below(sim, index - durable + 1));
+        broker_crash(sim);
+        faults_broker_died(sim);
 }
 
 static void broker_flushed(struct sim *sim, struct event *event)
@@ -206,6 +239,10 @@ static void broker_flushed(struct sim *sim, struct event *event)
         if (event->generation != broker->generation)
                 return;
         broker->flushing = false;
+        if (broker->fails) {
+                store_fails(sim, event->a);
+                return;
+        }
         px_log_memory_flush(broker->log, event->a);
         broker_release(sim);
         broker_flush(sim);
@@ -330,7 +367,9 @@ static void broker_step(struct sim *sim)
         core_step(broker->core, &input, &batch->output);
         batch->index = input.index;
         batch->digest = 0;
-        if (++broker->steps % 64 == 0 || core_jobs_count(broker->core) < 16)
+        if (++broker->steps % 64 == 0)
+                broker->whole_due = true;
+        if (core_jobs_count(broker->core) < 16)
                 core_check(broker->core);
         broker->digest = 0;
         if (broker->digests > 0) {
@@ -358,7 +397,7 @@ static void broker_plan_batch(struct sim *sim, uint64_t delay_ms)
         if (sim->broker.batch_planned)
                 return;
         sim->broker.batch_planned = true;
-        sim_plan(sim, delay_ms, broker_batch_due, NULL)->generation = sim->broker.generation;
+        broker_plan(sim, delay_ms, broker_batch_due);
 }
 
 static void broker_tick(struct sim *sim, struct event *event)
@@ -367,7 +406,7 @@ static void broker_tick(struct sim *sim, struct event *event)
 
         if (event->generation != broker->generation)
                 return;
-        if (event->at_ms == broker->wake_ms)
+        if (event->due_ms == broker->wake_ms)
                 broker->wake_ms = SIM_NEVER;
         if (core_deadline_ms(broker->core) <= sim->now_ms + broker->core_base_ms)
                 broker_tell_shell(sim, PX_M_TICK, 0);
@@ -387,8 +426,7 @@ static void broker_watch_clock(struct sim *sim)
         if (at_ms >= broker->wake_ms)
                 return;
         broker->wake_ms = at_ms;
-        sim_plan(sim, (uint64_t)(at_ms - sim->now_ms), broker_tick, NULL)->generation =
-                broker->generation;
+        broker_plan(sim, (uint64_t)(at_ms - sim->now_ms), broker_tick);
 }
 
 /* ---- start and crash --------------------------------------------------------------------------
@@ -410,7 +448,7 @@ static bool load_row(void *context, struct px_slice key, struct px_slice value)
         return true;
 }
 
-static struct core *broker_load(struct sim *sim, uint64_t epoch)
+struct core *broker_load(struct sim *sim, uint64_t epoch)
 {
         struct core_options options = {
                 .epoch = epoch,
@@ -487,6 +525,18 @@ void broker_start(struct sim *sim)
         broker_tell_shell(sim, PX_M_TICK, 0);
 }
 
+/* Core time does not count what a frozen broker slept. */
+void broker_freeze(struct sim *sim, uint64_t span_ms)
+{
+        struct broker *broker = &sim->broker;
+
+        PX_ASSERT(broker->up && broker->frozen_ms <= sim->now_ms);
+        SIM_TRACE(sim, "broker is frozen for %llu ms", span_ms, 0, 0, 0);
+        broker->frozen_ms = sim->now_ms + (int64_t)span_ms;
+        broker->core_base_ms -= (int64_t)span_ms;
+        /* A tick that was planned comes too early; the next one is planned from it. */
+}
+
 /* Flush up to a batch whose digest is known, and compare it with a core loaded from there. */
 static void broker_compare_digest(struct sim *sim)
 {
@@ -536,8 +586,7 @@ void broker_crash(struct sim *sim)
                 px_list_remove(&batch->link);
                 /* Durable, but its effects never left: what it decided is true. */
                 if (batch->index <= durable)
-                        oracle_events(sim, batch->index, px_buf_slice(&batch->output.events),
-                                      batch->output.events_count);
+                        batch_judge(sim, batch);
                 px_list_append(&broker->spare, &batch->link);
         }
         core_free(broker->core);
@@ -547,6 +596,8 @@ void broker_crash(struct sim *sim)
         broker->commands_count = 0;
         broker->batch_planned = false;
         broker->flushing = false;
+        broker->fails = false;
+        broker->frozen_ms = 0;
         broker->digests = 0;
         for (size_t i = 0; i < sim->hosts_count; i++) {
                 wire_reset(sim, &sim->hosts[i].ctl);

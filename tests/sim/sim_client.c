@@ -39,7 +39,7 @@ static void client_wake(struct sim *sim, struct event *event)
 
         if (event->generation != client->life)
                 return;
-        if (event->at_ms == client->wake_ms)
+        if (event->due_ms == client->wake_ms)
                 client->wake_ms = SIM_NEVER;
         client_step(sim, client);
 }
@@ -47,6 +47,7 @@ static void client_wake(struct sim *sim, struct event *event)
 static void client_plan_wake(struct sim *sim, struct client *client)
 {
         int64_t at_ms = px_greeter_deadline_ms(&client->greeter);
+        struct event *event;
 
         if (client->greeter.up)
                 at_ms = PX_MIN(at_ms, px_outbox_deadline_ms(client->outbox));
@@ -54,8 +55,9 @@ static void client_plan_wake(struct sim *sim, struct client *client)
         if (at_ms >= client->wake_ms)
                 return;
         client->wake_ms = at_ms;
-        sim_plan(sim, (uint64_t)(at_ms - sim->now_ms), client_wake, client)->generation =
-                client->life;
+        event = sim_plan(sim, (uint64_t)(at_ms - sim->now_ms), client_wake, client);
+        event->generation = client->life;
+        event->frozen_ms = &client->frozen_ms;
 }
 
 void client_step(struct sim *sim, struct client *client)
@@ -168,7 +170,7 @@ void client_init(struct sim *sim, struct client *client, uint32_t number, uint32
         client->number = number;
         client->principal = principal;
         snprintf(name, sizeof(name), "c%u", number);
-        wire_init(&client->wire, client, name, SOCKET_CMD, principal, client_take);
+        wire_init(&client->wire, client, &client->frozen_ms, name, SOCKET_CMD, principal, client_take);
 }
 
 void client_start(struct sim *sim, struct client *client)
@@ -203,6 +205,7 @@ void client_crash(struct sim *sim, struct client *client)
 {
         PX_ASSERT(client->up);
         client->up = false;
+        client->frozen_ms = 0;
         client->life++;
         client_drop(client);
         wire_reset(sim, &client->wire);

@@ -46,13 +46,18 @@ static void broker_comes_back(struct sim *sim, struct event *event)
         broker_start(sim);
 }
 
+void faults_broker_died(struct sim *sim)
+{
+        sim_plan(sim, 10 + sim_below(sim, sim_below(sim, 8) == 0 ? 30000 : 1000), broker_comes_back,
+                 NULL);
+}
+
 static void broker_goes(struct sim *sim, struct event *event)
 {
         if (!sim->broker.up || event->generation != sim->broker.generation)
                 return;
         broker_crash(sim);
-        sim_plan(sim, 10 + sim_below(sim, sim_below(sim, 8) == 0 ? 30000 : 1000), broker_comes_back,
-                 NULL);
+        faults_broker_died(sim);
 }
 
 /* Its last batches are watched, so that their digests can be compared. */
@@ -63,6 +68,25 @@ static void strike_broker(struct sim *sim)
         sim->broker.digests = 100;
         sim_plan(sim, 1 + sim_below(sim, 30), broker_goes, NULL)->generation =
                 sim->broker.generation;
+}
+
+/* Stopped and continued: often past every lease. */
+static uint64_t frozen_span_ms(struct sim *sim)
+{
+        return 100 + sim_below(sim, sim_below(sim, 2) == 0 ? 3000 : 40000);
+}
+
+static void strike_broker_freeze(struct sim *sim)
+{
+        if (!sim->broker.up || sim->broker.frozen_ms > sim->now_ms)
+                return;
+        sim_count(sim, MET_BROKER_FROZEN);
+        broker_freeze(sim, frozen_span_ms(sim));
+}
+
+static void strike_store(struct sim *sim)
+{
+        sim->broker.fails = sim->broker.up;
 }
 
 static void storage_said(struct sim *sim, bool full)
@@ -182,6 +206,29 @@ static void strike_machine(struct sim *sim)
         plan_link(sim, host);
 }
 
+static void link_thaws(struct sim *sim, struct event *event)
+{
+        struct host *host = event->owner;
+
+        if (host->link_up && event->generation == host->link_life)
+                spool_link_thaws(sim, host);
+}
+
+static void strike_link_freeze(struct sim *sim)
+{
+        struct host *host = any_host(sim);
+        uint64_t span_ms = frozen_span_ms(sim);
+
+        if (!host->link_up || host->worker || host->frozen_ms > sim->now_ms)
+                return;
+        sim_count(sim, MET_NODE_FROZEN);
+        if (span_ms > sim->options.node_lease_ms)
+                sim_count(sim, MET_NODE_FROZEN_LONG);
+        SIM_TRACE(sim, "link of n%llu is frozen for %llu ms", host->number, span_ms, 0, 0);
+        host->frozen_ms = sim->now_ms + (int64_t)span_ms;
+        sim_plan(sim, span_ms, link_thaws, host)->generation = host->link_life;
+}
+
 static void strike_keeper(struct sim *sim)
 {
         spool_keeper_dies(sim, any_host(sim));
@@ -193,7 +240,7 @@ static void strike_stop(struct sim *sim)
         struct node_input input = {.kind = NODE_IN_SHUTDOWN,
                                    .kill = host->worker || sim_below(sim, 2) == 0};
 
-        if (host->link_up)
+        if (host->link_up && host->frozen_ms <= sim->now_ms)
                 host_input(sim, host, &input);
 }
 
@@ -211,11 +258,12 @@ static void strike_cut(struct sim *sim)
         struct host *host = any_host(sim);
         struct wire *wire = any_wire(sim);
         int64_t until_ms = sim->now_ms + (int64_t)away_ms(sim);
+        uint64_t which = sim_below(sim, 4); /* one way, the other, both */
 
+        sim_count(sim, which == 0 ? MET_CUT_UP : which == 1 ? MET_CUT_DOWN : MET_CUT_BOTH);
         for (int direction = 0; direction < 2; direction++) {
-                if (sim_below(sim, 3) == 0)
+                if (which == (direction == 0 ? 1 : 0))
                         continue;
-                sim_count(sim, direction == 0 ? MET_CUT_UP : MET_CUT_DOWN);
                 wire->cut_ms[direction] = until_ms;
                 if (wire != &host->ctl && wire != &host->data)
                         continue;
@@ -239,6 +287,16 @@ static void client_comes_back(struct sim *sim, struct event *event)
                 population_begin(sim, client);
 }
 
+static void strike_client_freeze(struct sim *sim)
+{
+        struct client *client = &sim->clients[sim_below(sim, sim->clients_count)];
+
+        if (!client->up || client->frozen_ms > sim->now_ms)
+                return;
+        sim_count(sim, MET_CLIENT_FROZEN);
+        client->frozen_ms = sim->now_ms + (int64_t)frozen_span_ms(sim);
+}
+
 static void strike_client(struct sim *sim)
 {
         struct client *client = &sim->clients[sim_below(sim, sim->clients_count)];
@@ -258,6 +316,8 @@ static const struct fault faults[] = {
         {6000, strike_link},   {10000, strike_machine}, {9000, strike_keeper},
         {15000, strike_stop},  {4000, strike_reset},    {8000, strike_cut},
         {9000, strike_slow},   {8000, strike_client},   {12000, strike_retention},
+        {20000, strike_broker_freeze}, {15000, strike_link_freeze}, {20000, strike_client_freeze},
+        {20000, strike_store},
 };
 
 static void fault_strikes(struct sim *sim, struct event *event)
@@ -313,6 +373,7 @@ void faults_end(struct sim *sim)
         sim->faults = false;
         if (!sim->broker.up)
                 broker_start(sim);
+        sim->broker.fails = false;
         storage_said(sim, false);
         for (size_t i = 0; i < sim->hosts_count; i++) {
                 struct host *host = &sim->hosts[i];

@@ -12,7 +12,9 @@
  *   sim_client.c      a client: greeter and outbox over real frames
  *   sim_population.c  what clients ask, and what they make of the answers
  *   sim_faults.c      what goes wrong when
- *   sim_oracle.c      what must hold, from what clients saw and processes did */
+ *   sim_oracle.c      what must hold, from what clients saw and processes did
+ *   sim_rows.c        the write-sets, row by row
+ *   sim_whole.c       the whole state, counted anew */
 #ifndef SIM_INSIDE_H
 #define SIM_INSIDE_H
 
@@ -38,7 +40,9 @@ typedef void event_run(struct sim *sim, struct event *event);
 struct event {
         struct px_heap_item item;
         int64_t at_ms;
+        int64_t due_ms; /* as it was planned; at_ms is later when its actor was frozen */
         uint64_t sequence;
+        const int64_t *frozen_ms; /* who sees to it is frozen until then; NULL = nobody is */
         event_run *run;
         void *owner;
         uint64_t generation; /* of the owner when it was planned */
@@ -94,10 +98,11 @@ struct wire {
         int64_t last_ms[2];  /* when the last word up and down arrives */
         int64_t cut_ms[2];   /* words up, down are lost until then */
         int64_t slow_ms;     /* slow until then */
+        const int64_t *frozen_ms; /* its host is frozen until then */
 };
 
-void wire_init(struct wire *wire, void *host, const char *name, int socket, uint32_t principal,
-               void (*take)(struct sim *, void *, int, struct px_slice));
+void wire_init(struct wire *wire, void *host, const int64_t *frozen_ms, const char *name, int socket,
+               uint32_t principal, void (*take)(struct sim *, void *, int, struct px_slice));
 void wire_up(struct sim *sim, struct wire *wire, struct px_slice frame, uint64_t payload_bytes);
 void wire_down(struct sim *sim, struct wire *wire, struct px_slice frame);
 /* The connection breaks: what is under way is lost, the broker sees another peer. */
@@ -158,7 +163,9 @@ struct broker {
         size_t commands_capacity;
         bool batch_planned;
         bool flushing;
-        int64_t wake_ms; /* of the planned tick */
+        bool fails;        /* the next flush */
+        int64_t frozen_ms; /* until then */
+        int64_t wake_ms;   /* of the planned tick */
         struct px_link waiting;
         struct px_link spare;
         struct px_map peers; /* handle -> wire */
@@ -167,6 +174,7 @@ struct broker {
         uint64_t digest;  /* after the last batch, if it was taken */
         bool storage_full;
         uint64_t steps;
+        bool whole_due; /* the whole state is to be checked when nothing waits for the disk */
         struct px_map logs; /* egress: hash of (job, fence) -> egress_log */
         /* of one batch */
         struct px_arena arena;
@@ -178,7 +186,10 @@ struct broker {
 };
 
 void broker_start(struct sim *sim);
+/* A core loaded from the log as it stands. Owns: free with core_free(). */
+struct core *broker_load(struct sim *sim, uint64_t epoch);
 void broker_crash(struct sim *sim);
+void broker_freeze(struct sim *sim, uint64_t span_ms);
 void broker_take(struct sim *sim, struct wire *wire, struct px_slice frame, uint64_t payload_bytes);
 void broker_shell(struct sim *sim, uint64_t peer, struct px_slice frame);
 void broker_fini(struct sim *sim);
@@ -216,7 +227,10 @@ struct entry {
         bool killed;   /* TERM was sent */
         bool ended;    /* there is an exit record */
         bool synced;   /* the exit record outlives a power cut */
+        bool untold;   /* the link was frozen when something happened */
         int outcome;
+        int32_t exit_code;
+        uint32_t signal;
         int64_t started_ms;
         int64_t contact_ms; /* broker heard of us, as the keeper knows */
         uint64_t length[3];
@@ -233,6 +247,7 @@ void spool_contact(struct sim *sim, struct host *host, uint64_t ago_ms);
 void spool_result(const struct entry *entry, struct px_result *ret_result);
 void spool_link_died(struct sim *sim, struct host *host);
 void spool_scan(struct sim *sim, struct host *host); /* a link starts: tells the node core */
+void spool_link_thaws(struct sim *sim, struct host *host); /* it learns what happened meanwhile */
 void spool_machine_died(struct sim *sim, struct host *host);
 void spool_keeper_dies(struct sim *sim, struct host *host);
 void spool_clear(struct sim *sim, struct host *host);
@@ -259,6 +274,7 @@ struct host {
         struct wire ctl;
         struct wire data;
         int64_t wake_ms;
+        int64_t frozen_ms; /* the link is, until then; keepers go on */
         struct px_link entries;
 };
 
@@ -301,6 +317,7 @@ struct client {
         struct px_map asks; /* token -> struct ask */
         uint64_t next_token;
         int64_t wake_ms;
+        int64_t frozen_ms;
         struct px_buf frame;
         struct px_arena arena;
         uint64_t keyed_tag; /* the last submission under a key, and its bytes */
@@ -333,6 +350,7 @@ void population_change(struct sim *sim, struct client *client, int change, uint6
 
 void faults_begin(struct sim *sim);
 void faults_end(struct sim *sim);
+void faults_broker_died(struct sim *sim); /* somebody starts it again */
 
 /* ---- sim_oracle.c -------------------------------------------------------------------------------
  */
@@ -346,6 +364,7 @@ struct oracle_tag {
         int on_lost;
         uint32_t repeats;      /* sent again on purpose, under its key */
         uint32_t result_bytes; /* what it returns when it ends ok */
+        uint64_t spec;         /* hash of its specification */
         bool acked;
         bool refused;
 };
@@ -409,6 +428,66 @@ void oracle_spool_lost(struct sim *sim, const struct entry *entry);
 /* Committed events as lines of decisions, for tests that tell a story (sim_story.c). */
 void decision_trace(struct sim *sim, const struct px_event *event);
 
+/* ---- sim_rows.c, sim_whole.c --------------------------------------------------------------------
+ */
+
+/* A job as its rows say. */
+struct row_job {
+        uint64_t id;
+        bool stored[2]; /* in table job, in table done */
+        int state;
+        struct px_fence fence;
+        uint32_t node;
+        uint32_t owner;
+        uint32_t shape;   /* of an active job */
+        uint64_t request; /* hash of what it needs */
+        int32_t priority;
+        int on_lost;
+        uint32_t failures;
+        uint32_t retries;
+        int64_t submitted_wall_ms;
+        bool held;
+        uint32_t attempts_ended; /* have a row */
+        int outcome;             /* of the attempt whose row came just now; 0 = none */
+        uint64_t touched;        /* the last batch with a row of it */
+};
+
+struct row_shape {
+        uint32_t cpus_milli;
+        uint64_t request; /* hash of its row */
+};
+
+struct row_principal {
+        int role;
+        uint64_t revoked_index; /* batch; 0 = not revoked */
+        int64_t expires_wall_ms;
+};
+
+struct judge {
+        uint64_t index; /* of the batch being judged */
+        struct px_map jobs;
+        struct px_map truths; /* hash of (job, fence) -> struct px_result: how the process ended */
+        struct px_map once;   /* hash of a key -> it is there (of a key row: its struct row_job) */
+        struct px_map principals;
+        struct px_map counters; /* hash -> uint64_t */
+        struct px_map shapes;   /* -> struct row_shape */
+        uint64_t key_of_job;    /* a key came before its job */
+        uint64_t key_hash;
+        uint64_t *touched; /* jobs of this batch */
+        size_t touched_count;
+        size_t touched_capacity;
+        struct px_arena arena;
+};
+
+void rows_judge(struct sim *sim, uint64_t index, struct px_slice rows);
+void rows_compare(struct sim *sim);
+void rows_fini(struct sim *sim);
+void rows_truth(struct sim *sim, const struct entry *entry); /* an exit record was written */
+struct row_job *rows_job(struct sim *sim, uint64_t id);      /* NULL = there was none */
+struct row_principal *rows_principal(struct sim *sim, uint32_t id);
+void whole_check(struct sim *sim);
+const char *whole_living_node(struct sim *sim);
+
 /* ---- the whole ----------------------------------------------------------------------------------
  */
 
@@ -440,6 +519,8 @@ struct sim {
         struct client *clients;
         size_t clients_count;
         struct oracle oracle;
+        struct judge judge;
+        uint64_t about; /* the job that is being judged; 0 = none */
         struct px_buf frame;
         struct px_buf why;
         struct px_arena arena;

@@ -117,12 +117,14 @@ static void host_wake(struct sim *sim, struct event *event);
 static void host_plan_wake(struct sim *sim, struct host *host)
 {
         int64_t at_ms = PX_MAX(node_deadline_ms(host->node), sim->now_ms);
+        struct event *event;
 
         if (at_ms >= host->wake_ms)
                 return;
         host->wake_ms = at_ms;
-        sim_plan(sim, (uint64_t)(at_ms - sim->now_ms), host_wake, host)->generation =
-                host->link_life;
+        event = sim_plan(sim, (uint64_t)(at_ms - sim->now_ms), host_wake, host);
+        event->generation = host->link_life;
+        event->frozen_ms = &host->frozen_ms;
 }
 
 static void host_wake(struct sim *sim, struct event *event)
@@ -132,7 +134,7 @@ static void host_wake(struct sim *sim, struct event *event)
 
         if (event->generation != host->link_life)
                 return;
-        if (event->at_ms == host->wake_ms)
+        if (event->due_ms == host->wake_ms)
                 host->wake_ms = SIM_NEVER;
         if (node_deadline_ms(host->node) <= sim->now_ms)
                 host_input(sim, host, &input);
@@ -178,8 +180,8 @@ void host_init(struct sim *sim, struct host *host, uint32_t number, bool worker)
         host->spool = 1;
         snprintf(host->name, sizeof(host->name), "n%u", number);
         px_list_init(&host->entries);
-        wire_init(&host->ctl, host, host->name, SOCKET_NODE, principal, host_take);
-        wire_init(&host->data, host, host->name, SOCKET_DATA, principal, host_take);
+        wire_init(&host->ctl, host, &host->frozen_ms, host->name, SOCKET_NODE, principal, host_take);
+        wire_init(&host->data, host, &host->frozen_ms, host->name, SOCKET_DATA, principal, host_take);
 }
 
 static void host_ids(struct host *host)
@@ -219,6 +221,7 @@ void host_start_link(struct sim *sim, struct host *host)
         PX_ASSERT(!host->link_up);
         host_ids(host);
         host->link_up = true;
+        host->frozen_ms = 0;
         host->wake_ms = SIM_NEVER;
         wire_reset(sim, &host->ctl);
         wire_reset(sim, &host->data);

@@ -102,6 +102,38 @@ static uint64_t tag_of_job(struct sim *sim, uint64_t job)
         return tag;
 }
 
+static bool spec_chunk(void *context, struct px_slice key, struct px_slice value)
+{
+        (void)key;
+        px_buf_append_slice(context, value);
+        return true;
+}
+
+static uint64_t spec_of_job(struct sim *sim, uint64_t job)
+{
+        struct px_buf spec = {0};
+        uint8_t key[8];
+        uint64_t hash;
+
+        px_put_be64(key, job);
+        px_read_each(sim->broker.log, PX_TABLE_SPEC, px_slice_of(key, 8), spec_chunk, &spec, NULL);
+        hash = px_hash64(0, spec.data, spec.length);
+        px_buf_fini(&spec);
+        return hash;
+}
+
+/* A token that was revoked in an earlier batch, or had expired, submits nothing. */
+static void owner_may(struct sim *sim, const struct px_event *event)
+{
+        const struct row_principal *owner = rows_principal(sim, event->owner.value);
+
+        SIM_CHECK(sim, owner != NULL, "job %llu belongs to nobody", ID(event->job.value));
+        SIM_CHECK(sim, owner->revoked_index == 0 || owner->revoked_index >= event->index,
+                  "job %llu is submitted with a token that was revoked", ID(event->job.value));
+        SIM_CHECK(sim, owner->expires_wall_ms == 0 || event->wall_ms < owner->expires_wall_ms,
+                  "job %llu is submitted with a token that had expired", ID(event->job.value));
+}
+
 static void job_submitted(struct sim *sim, const struct px_event *event)
 {
         struct oracle *oracle = &sim->oracle;
@@ -121,6 +153,10 @@ static void job_submitted(struct sim *sim, const struct px_event *event)
                   ID(event->job.value));
         SIM_CHECK(sim, tag->principal == event->owner.value, "job %llu has a foreign owner",
                   ID(event->job.value));
+        SIM_CHECK(sim, spec_of_job(sim, event->job.value) == tag->spec,
+                  "the specification of job %llu is not the one that was sent",
+                  ID(event->job.value));
+        owner_may(sim, event);
         tag->job = event->job.value;
         job->id = event->job.value;
         job->tag = number;
@@ -210,6 +246,7 @@ static void job_event(struct sim *sim, const struct px_event *event)
                 return;
         }
         job = oracle_job(sim, event->job.value);
+        sim->about = event->job.value;
         SIM_CHECK(sim, job != NULL, "an event of job %llu that was never submitted",
                   ID(event->job.value));
         SIM_CHECK(sim, !job->purged, "an event of job %llu, which was purged", ID(job->id));

@@ -125,6 +125,7 @@ static uint64_t item_tag(struct sim *sim, struct client *client, struct px_submi
         char text[24];
 
         tag->on_lost = item->on_lost;
+        tag->spec = px_hash64(0, item->spec.data, item->spec.length);
         tag->result_bytes = result_bytes;
         snprintf(text, sizeof(text), "%llu", (unsigned long long)tag->tag);
         label->key = px_slice_text("t");
@@ -359,6 +360,16 @@ static void wish_question(struct sim *sim, struct client *client)
         client_ask(sim, client, ask, false);
 }
 
+static void wish(struct sim *sim, struct event *event);
+
+static void plan_wish(struct sim *sim, struct client *client, uint64_t delay_ms)
+{
+        struct event *event = sim_plan(sim, delay_ms, wish, client);
+
+        event->generation = client->life;
+        event->frozen_ms = &client->frozen_ms;
+}
+
 static void wish(struct sim *sim, struct event *event)
 {
         struct client *client = event->owner;
@@ -380,12 +391,12 @@ static void wish(struct sim *sim, struct event *event)
                 wish_token(sim, client);
         else
                 wish_question(sim, client);
-        sim_plan(sim, 1 + sim_below(sim, THINK_MS), wish, client)->generation = client->life;
+        plan_wish(sim, client, 1 + sim_below(sim, THINK_MS));
 }
 
 void population_begin(struct sim *sim, struct client *client)
 {
-        sim_plan(sim, sim_below(sim, THINK_MS), wish, client)->generation = client->life;
+        plan_wish(sim, client, sim_below(sim, THINK_MS));
 }
 
 /* ---- the end ----------------------------------------------------------------------------------

@@ -64,10 +64,14 @@ static struct entry *entry_of_event(const struct event *event)
 }
 
 static void tell(struct sim *sim, struct host *host, enum node_input_kind kind,
-                 const struct entry *entry, struct node_input input)
+                 struct entry *entry, struct node_input input)
 {
         if (!host->link_up)
                 return;
+        if (host->frozen_ms > sim->now_ms) {
+                entry->untold = true;
+                return;
+        }
         input.kind = kind;
         input.job = entry->job;
         input.fence = entry->fence;
@@ -176,6 +180,7 @@ void spool_enter(struct sim *sim, struct host *host, const struct node_effect *e
 
         event->generation = host->link_life;
         event->b = host->boot;
+        event->frozen_ms = &host->frozen_ms;
         px_buf_append(&event->frame, &entering, sizeof(entering));
 }
 
@@ -201,8 +206,9 @@ void spool_result(const struct entry *entry, struct px_result *ret_result)
                 .job = entry->job,
                 .fence = entry->fence,
                 .outcome = entry->outcome,
-                .reason = reasons[entry->outcome],
-                .exit_code = entry->outcome == PX_OUTCOME_OK ? 0 : 1,
+                .reason = entry->signal != 0 ? PX_REASON_SIGNAL : reasons[entry->outcome],
+                .exit_code = entry->exit_code,
+                .signal = entry->signal,
                 .progress_permille = -1,
         };
         if (entry->plan.result_bytes > 0 && entry->outcome == PX_OUTCOME_OK) {
@@ -211,6 +217,19 @@ void spool_result(const struct entry *entry, struct px_result *ret_result)
         }
         ret_result->use.out_bytes = entry->length[PX_STREAM_OUT];
         ret_result->use.err_bytes = entry->length[PX_STREAM_ERR];
+}
+
+/* How the process ended: each job has a code of its own, and every third failure is a signal. */
+static void entry_exit(struct entry *entry)
+{
+        entry->exit_code = entry->outcome == PX_OUTCOME_OK ? 0 : -1;
+        entry->signal = 0;
+        if (entry->outcome != PX_OUTCOME_FAILED)
+                return;
+        if (entry->job.value % 3 == 0)
+                entry->signal = 1 + (uint32_t)(entry->job.value % 15);
+        else
+                entry->exit_code = 1 + (int32_t)(entry->job.value % 100);
 }
 
 /* Nothing of it is alive: the exit record. */
@@ -226,6 +245,8 @@ static void entry_close(struct sim *sim, const struct host *host, struct entry *
         entry->ended = true;
         entry->synced = entry->on_lost == PX_ON_LOST_FAIL || entry->plan.run_ms >= 1000;
         entry->outcome = outcome;
+        entry_exit(entry);
+        rows_truth(sim, entry);
         SIM_TRACE(sim, "n%llu: %llu.%llu ends, outcome %llu", host->number, entry->job.value,
                   entry->fence.attempt, outcome);
 }
@@ -380,6 +401,44 @@ void spool_contact(struct sim *sim, struct host *host, uint64_t ago_ms)
                 struct entry *entry = entry_of_link(link);
 
                 entry->contact_ms = PX_MAX(entry->contact_ms, contact_ms);
+        }
+}
+
+/* ---- a frozen link ----------------------------------------------------------------------------
+ */
+
+static void catch_up(struct sim *sim, struct host *host, struct entry *entry)
+{
+        static const enum px_stream streams[] = {PX_STREAM_OUT, PX_STREAM_ERR};
+        uint64_t life = host->link_life;
+        struct px_result result;
+
+        entry->untold = false;
+        if (entry->started_ms > 0)
+                tell(sim, host, NODE_IN_STARTED, entry,
+                     (struct node_input){.wall_ms = SIM_WALL_START_MS + entry->started_ms});
+        for (size_t i = 0; i < PX_COUNT_OF(streams) && life == host->link_life; i++)
+                if (entry->length[streams[i]] > 0)
+                        tell(sim, host, NODE_IN_GREW, entry,
+                             (struct node_input){.stream = (int)streams[i],
+                                                 .length = entry->length[streams[i]]});
+        if (!entry->ended || life != host->link_life)
+                return;
+        spool_result(entry, &result);
+        tell(sim, host, NODE_IN_ENDED, entry, (struct node_input){.result = &result});
+}
+
+/* What its keepers said meanwhile waits in their sockets. */
+void spool_link_thaws(struct sim *sim, struct host *host)
+{
+        struct px_link *link = host->entries.next;
+
+        while (link != &host->entries && host->link_up) {
+                struct entry *entry = entry_of_link(link);
+
+                link = link->next; /* telling may remove this one, not others */
+                if (entry->untold)
+                        catch_up(sim, host, entry);
         }
 }
 

@@ -11,10 +11,14 @@ enum direction {
         DOWN,
 };
 
-void wire_init(struct wire *wire, void *host, const char *name, int socket, uint32_t principal,
-               void (*take)(struct sim *, void *, int, struct px_slice))
+void wire_init(struct wire *wire, void *host, const int64_t *frozen_ms, const char *name, int socket,
+               uint32_t principal, void (*take)(struct sim *, void *, int, struct px_slice))
 {
-        *wire = (struct wire){.host = host, .take = take, .socket = socket, .principal = principal};
+        *wire = (struct wire){.host = host,
+                              .take = take,
+                              .socket = socket,
+                              .principal = principal,
+                              .frozen_ms = frozen_ms};
         snprintf(wire->name, sizeof(wire->name), "%s", name);
 }
 
@@ -60,6 +64,7 @@ static void wire_carry(struct sim *sim, struct wire *wire, enum direction direct
 {
         struct event *event = sim_plan(sim, (uint64_t)(at_ms - sim->now_ms), wire_arrive, wire);
 
+        event->frozen_ms = direction == UP ? &sim->broker.frozen_ms : wire->frozen_ms;
         event->generation = wire->generation;
         event->a = payload_bytes;
         event->b = direction;
