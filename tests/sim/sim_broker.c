@@ -605,6 +605,7 @@ void broker_crash(struct sim *sim)
         }
         for (size_t i = 0; i < sim->clients_count; i++)
                 wire_reset(sim, &sim->clients[i].wire);
+        wire_reset(sim, &sim->stranger);
         PX_ASSERT(broker->peers.count == 0);
         egress_crash(sim);
 }

@@ -169,6 +169,7 @@ void client_init(struct sim *sim, struct client *client, uint32_t number, uint32
         (void)sim;
         client->number = number;
         client->principal = principal;
+        client->first_principal = principal;
         snprintf(name, sizeof(name), "c%u", number);
         wire_init(&client->wire, client, &client->frozen_ms, name, SOCKET_CMD, principal, client_take);
 }
@@ -209,6 +210,14 @@ void client_crash(struct sim *sim, struct client *client)
         client->life++;
         client_drop(client);
         wire_reset(sim, &client->wire);
+}
+
+void client_become(struct client *client, uint32_t principal)
+{
+        PX_ASSERT(!client->up);
+        client->principal = principal == 0 ? client->first_principal : principal;
+        client->wire.principal = client->principal;
+        px_buf_reset(&client->keyed); /* a key is its user's */
 }
 
 void client_fini(struct client *client)

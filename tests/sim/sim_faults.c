@@ -278,10 +278,27 @@ static void strike_slow(struct sim *sim)
         any_wire(sim)->slow_ms = sim->now_ms + (int64_t)away_ms(sim);
 }
 
+/* Some come back with a token that was made lately, revoked perhaps. */
+static void change_token(struct sim *sim, struct client *client)
+{
+        size_t kept = PX_MIN(sim->tokens_count, (size_t)TOKENS_KEPT);
+        uint32_t token = kept == 0 ? 0 : sim->tokens[sim_below(sim, kept)];
+
+        if (client->number == 0)
+                return; /* the administrator brings all to its end */
+        if (sim->ending || token == 0 || sim_below(sim, 2) == 0) {
+                client_become(client, 0);
+                return;
+        }
+        sim_count(sim, MET_TOKEN_USED);
+        client_become(client, token);
+}
+
 static void client_comes_back(struct sim *sim, struct event *event)
 {
         struct client *client = event->owner;
 
+        change_token(sim, client);
         client_start(sim, client);
         if (!sim->ending)
                 population_begin(sim, client);
@@ -308,6 +325,56 @@ static void strike_client(struct sim *sim)
         sim_plan(sim, 1 + sim_below(sim, 2000), client_comes_back, client);
 }
 
+/* ---- nodes that shouldn't be ------------------------------------------------------------------
+ */
+
+static void stranger_greets(struct sim *sim, const char *name, const char *cluster)
+{
+        struct px_m_node_hello hello = {
+                .cluster = px_slice_text(cluster),
+                .name = px_slice_text(name),
+                .kind = PX_NODE_KIND_NODE,
+                .boot = px_slice_text("a strange boot.."),
+                .spool = px_slice_text("a strange spool."),
+                .version = px_slice_text("sim"),
+                .cpus_milli = 4000,
+        };
+
+        px_buf_reset(&sim->frame);
+        px_m_node_hello_frame(&hello, 1, 0, &sim->frame);
+        broker_take(sim, &sim->stranger, px_buf_slice(&sim->frame), 0);
+}
+
+/* One of another cluster, or a second one under the name of one that lives; the broker hears it
+ * first in its batch, so that the other lives still. */
+static void strike_stranger(struct sim *sim)
+{
+        const char *name;
+
+        if (!sim->broker.up || sim->broker.frozen_ms > sim->now_ms ||
+            sim->broker.commands_count > 0 || px_log_durable(sim->broker.log) == 0)
+                return;
+        sim_count(sim, MET_STRANGE_NODE);
+        name = whole_living_node(sim);
+        if (name == NULL || sim_below(sim, 2) == 0)
+                stranger_greets(sim, "stranger", "another cluster.");
+        else
+                stranger_greets(sim, name, "sim-cluster-0001");
+}
+
+static void stranger_hears(struct sim *sim, void *host, int socket, struct px_slice frame)
+{
+        struct px_wire_header header;
+        struct px_slice body;
+
+        (void)host;
+        (void)socket;
+        SIM_CHECK(sim,
+                  px_wire_get_header(frame, &header, &body) == PX_WIRE_OK &&
+                          header.type == PX_M_REFUSED,
+                  "a node that shouldn't be is not refused");
+}
+
 /* ---- all of them ------------------------------------------------------------------------------
  */
 
@@ -317,7 +384,7 @@ static const struct fault faults[] = {
         {15000, strike_stop},  {4000, strike_reset},    {8000, strike_cut},
         {9000, strike_slow},   {8000, strike_client},   {12000, strike_retention},
         {20000, strike_broker_freeze}, {15000, strike_link_freeze}, {20000, strike_client_freeze},
-        {20000, strike_store},
+        {20000, strike_store}, {15000, strike_stranger},
 };
 
 static void fault_strikes(struct sim *sim, struct event *event)
@@ -351,6 +418,7 @@ static uint64_t weather(struct sim *sim, uint64_t usual, bool often)
 void faults_begin(struct sim *sim)
 {
         sim->faults = true;
+        wire_init(&sim->stranger, NULL, NULL, "x", SOCKET_NODE, SIM_NODES_KEY, stranger_hears);
         sim->drop_ppm = (uint32_t)weather(sim, 4000, true);
         sim->repeat_ppm = (uint32_t)weather(sim, 4000, true);
         sim->overtake_ppm = (uint32_t)weather(sim, 4000, true);
@@ -385,7 +453,15 @@ void faults_end(struct sim *sim)
                 if (!host->link_up)
                         plan_link(sim, host);
         }
-        for (size_t i = 0; i < sim->clients_count; i++)
+        for (size_t i = 0; i < sim->clients_count; i++) {
+                struct client *client = &sim->clients[i];
+
                 for (int direction = 0; direction < 2; direction++)
-                        sim->clients[i].wire.cut_ms[direction] = 0;
+                        client->wire.cut_ms[direction] = 0;
+                if (!client->up || client->principal == client->first_principal)
+                        continue;
+                /* Its token may be dead: it would wait for ever. */
+                client_crash(sim, client);
+                sim_plan(sim, 1, client_comes_back, client);
+        }
 }

@@ -30,6 +30,7 @@
 #define SIM_PRINCIPALS 5 /* 1 admin, 2 and 3 users, 4 nodes, 5 workers' user */
 #define SIM_ADMIN 1
 #define SIM_NODES_KEY 4
+#define TOKENS_KEPT 8
 
 /* ---- sim.c: events ------------------------------------------------------------------------------
  */
@@ -107,6 +108,7 @@ void wire_up(struct sim *sim, struct wire *wire, struct px_slice frame, uint64_t
 void wire_down(struct sim *sim, struct wire *wire, struct px_slice frame);
 /* The connection breaks: what is under way is lost, the broker sees another peer. */
 void wire_reset(struct sim *sim, struct wire *wire);
+void sim_count_refusal(struct sim *sim, int code);
 struct wire *wire_of_peer(struct sim *sim, uint64_t peer);
 
 /* ---- sim_egress.c -------------------------------------------------------------------------------
@@ -309,6 +311,7 @@ struct ask {
 struct client {
         uint32_t number;
         uint32_t principal;
+        uint32_t first_principal;
         bool up;
         uint64_t life;
         struct wire wire;
@@ -327,6 +330,8 @@ struct client {
 void client_init(struct sim *sim, struct client *client, uint32_t number, uint32_t principal);
 void client_start(struct sim *sim, struct client *client);
 void client_crash(struct sim *sim, struct client *client);
+/* It comes back as somebody else, or (0) as who it was at first. While it is down. */
+void client_become(struct client *client, uint32_t principal);
 void client_step(struct sim *sim, struct client *client);
 void client_fini(struct client *client);
 /* Send client->frame as a request. Owns: takes ask. */
@@ -518,6 +523,9 @@ struct sim {
         size_t hosts_count;
         struct client *clients;
         size_t clients_count;
+        struct wire stranger; /* of nodes that shouldn't be */
+        uint32_t tokens[TOKENS_KEPT]; /* principals made lately, some of them revoked by now */
+        size_t tokens_count;
         struct oracle oracle;
         struct judge judge;
         uint64_t about; /* the job that is being judged; 0 = none */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define THINK_MS 600 /* mean time between two wishes of a client, twice */
+#define MALFORMED_NUMBER ((uint64_t)1 << 40) /* of no request in the outbox */
 
 static bool one_in(struct sim *sim, uint64_t count)
 {
@@ -258,6 +259,18 @@ static void wish_change(struct sim *sim, struct client *client)
         const struct oracle_job *job = oracle_any(sim);
         int64_t number = 0;
 
+        /* Cancels and signals meant for what runs, retries for what ended. */
+        for (int i = 0; i < 4 && job != NULL; i++) {
+                bool fits = change == PX_CHANGE_CANCEL || change == PX_CHANGE_SIGNAL
+                                    ? job->state >= PX_JOB_STATE_ASSIGNED &&
+                                              job->state <= PX_JOB_STATE_CANCELLING
+                            : change == PX_CHANGE_RETRY ? job->state > PX_JOB_STATE_OK
+                                                        : true;
+
+                if (fits)
+                        break;
+                job = oracle_any(sim);
+        }
         if (job == NULL)
                 return;
         if (change == PX_CHANGE_SIGNAL)
@@ -370,6 +383,25 @@ static void plan_wish(struct sim *sim, struct client *client, uint64_t delay_ms)
         event->frozen_ms = &client->frozen_ms;
 }
 
+/* Bytes that are no request: a truncated one, a type that clients don't send, an item above limits. */
+static void wish_malformed(struct sim *sim, struct client *client)
+{
+        struct px_m_change change = {.session = {px_outbox_session(client->outbox)}};
+        uint64_t kind = sim_below(sim, 3);
+
+        px_buf_reset(&client->frame);
+        if (kind == 0)
+                px_m_tick_frame(&(struct px_m_tick){0}, MALFORMED_NUMBER, 0, &client->frame);
+        else
+                px_m_change_frame(&change, MALFORMED_NUMBER, 0, &client->frame);
+        if (kind == 1)
+                client->frame.length -= 1 + sim_below(sim, 4);
+        if (kind == 2)
+                client->frame.data[client->frame.length - 1] = 0xc1; /* no msgpack */
+        sim_count(sim, MET_MALFORMED);
+        wire_up(sim, &client->wire, px_buf_slice(&client->frame), 0);
+}
+
 static void wish(struct sim *sim, struct event *event)
 {
         struct client *client = event->owner;
@@ -389,6 +421,8 @@ static void wish(struct sim *sim, struct event *event)
                 wish_node(sim, client);
         else if (kind < 97)
                 wish_token(sim, client);
+        else if (kind < 98)
+                wish_malformed(sim, client);
         else
                 wish_question(sim, client);
         plan_wish(sim, client, 1 + sim_below(sim, THINK_MS));
@@ -443,22 +477,15 @@ void population_finish(struct sim *sim)
 /* ---- answers ----------------------------------------------------------------------------------
  */
 
-static void count_refusal(struct sim *sim, int code)
-{
-        if (code == 0)
-                return;
-        SIM_CHECK(sim, code > 0 && code <= PX_ERRORS_COUNT, "an answer with code %d", code);
-        sim->stats->refusals[code]++;
-}
-
 static void answer_refused(struct sim *sim, const struct ask *ask, struct px_slice body)
 {
         struct px_m_refused refused;
         int result = px_m_refused_decode(body, &sim->arena, &refused);
 
         SIM_CHECK(sim, result == PX_WIRE_OK, "a malformed REFUSED");
-        count_refusal(sim, refused.code);
         SIM_TRACE(sim, "refused with %llu: a request of kind %llu", refused.code, ask->kind, 0, 0);
+        if (refused.code == PX_E_REVOKED)
+                return; /* said of the token: an earlier copy of the request may have run */
         for (size_t i = 0; i < ask->tags_count; i++)
                 oracle_refused(sim, ask->tags[i]);
 }
@@ -475,7 +502,7 @@ static void answer_submitted(struct sim *sim, const struct ask *ask, struct px_s
 
                 for (uint32_t at = 0; at < run->count; at++, item++) {
                         SIM_CHECK(sim, item < ask->tags_count, "more answers than submissions");
-                        count_refusal(sim, run->code);
+                        sim_count_refusal(sim, run->code);
                         if (run->code != 0)
                                 oracle_refused(sim, ask->tags[item]);
                         else
@@ -492,7 +519,19 @@ static void answer_changed(struct sim *sim, const struct ask *ask, struct px_sli
 
         SIM_CHECK(sim, result == PX_WIRE_OK && changed.items_count == 1, "a malformed CHANGED");
         SIM_CHECK(sim, changed.items[0].job.value == ask->job, "an answer about another job");
-        count_refusal(sim, changed.items[0].code);
+        sim_count_refusal(sim, changed.items[0].code);
+}
+
+static void answer_token(struct sim *sim, struct px_wire_header header, struct px_slice body)
+{
+        struct px_m_token_made made;
+
+        sim_count(sim, MET_TOKEN_CHANGED);
+        if (header.type != PX_M_TOKEN_MADE)
+                return;
+        SIM_CHECK(sim, px_m_token_made_decode(body, &sim->arena, &made) == PX_WIRE_OK,
+                  "a malformed TOKEN_MADE");
+        sim->tokens[sim->tokens_count++ % TOKENS_KEPT] = made.principal.value;
 }
 
 void population_ends(struct sim *sim, struct px_slice body)
@@ -518,7 +557,7 @@ void population_answer(struct sim *sim, struct client *client, struct ask *ask,
         else if (ask->kind == ASK_WATCH && header.type == PX_M_END)
                 population_ends(sim, body);
         else if (header.type == PX_M_TOKEN_MADE || header.type == PX_M_TOKEN_REVOKED)
-                sim_count(sim, MET_TOKEN_CHANGED);
+                answer_token(sim, header, body);
         else
                 SIM_CHECK(sim, ask->kind == ASK_NODE || ask->kind == ASK_QUESTION,
                           "an answer of type %u to a request of kind %d", header.type, ask->kind);

@@ -3,7 +3,7 @@
  * runs for the time its job's plan says, prints, and ends; its keeper writes the exit record. */
 #include "sim_inside.h"
 
-#define ENTER_REFUSED_PPM 3000
+#define ENTER_REFUSED_PPM 25000
 #define GRACE_MS 10000
 
 struct entry *spool_find(struct host *host, struct px_job_id job, struct px_fence fence)
@@ -122,6 +122,8 @@ static void enter_done(struct sim *sim, struct event *event)
 {
         struct host *host = event->owner;
         struct entering entering;
+        static const int refusals[] = {PX_E_NODE_FAULT, PX_E_NO_PROGRAM, PX_E_NOT_RUNNABLE,
+                                       PX_E_NO_DIRECTORY, PX_E_NO_ACCOUNT};
         struct node_input input = {.kind = NODE_IN_ENTERED};
 
         memcpy(&entering, event->frame.data, sizeof(entering));
@@ -138,8 +140,8 @@ static void enter_done(struct sim *sim, struct event *event)
         if (sim_fault(sim, ENTER_REFUSED_PPM)) {
                 sim_count(sim, MET_ENTRY_REFUSED);
                 input.kind = NODE_IN_REFUSED;
-                input.code = PX_E_NODE_FAULT;
-                input.text = px_slice_text("no room in the spool");
+                input.code = refusals[sim_below(sim, PX_COUNT_OF(refusals))];
+                input.text = px_slice_text("not here");
         } else {
                 if (spool_find(host, entering.job, entering.fence) == NULL)
                         entry_make(sim, host, &entering);
@@ -275,8 +277,10 @@ static void process_prints(struct sim *sim, struct host *host, struct entry *ent
                 tell(sim, host, NODE_IN_GREW, entry,
                      (struct node_input){.stream = (int)streams[i], .length = *length});
         }
-        if (entry->plan.progress)
-                tell(sim, host, NODE_IN_PROGRESS, entry,
+        if (!entry->plan.progress)
+                return;
+        sim_count(sim, MET_PROGRESS);
+        tell(sim, host, NODE_IN_PROGRESS, entry,
                      (struct node_input){.permille = (int32_t)sim_below(sim, 1001),
                                          .text = px_slice_text("slice"),
                                          .wall_ms = sim_wall_ms(sim)});

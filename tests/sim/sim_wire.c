@@ -45,6 +45,33 @@ static void wire_print(const struct sim *sim, const struct wire *wire, const str
         px_buf_fini(&text);
 }
 
+void sim_count_refusal(struct sim *sim, int code)
+{
+        SIM_CHECK(sim, code >= 0 && code <= PX_ERRORS_COUNT, "a refusal with code %d", code);
+        if (code != 0)
+                sim->stats->refusals[code]++;
+}
+
+/* What is refused as a whole, and attempts that nodes refuse. */
+static void count_refusals(struct sim *sim, struct px_slice frame)
+{
+        struct px_wire_header header;
+        struct px_m_refused refused;
+        struct px_m_accept accept;
+        struct px_slice body;
+
+        if (px_wire_get_header(frame, &header, &body) != PX_WIRE_OK)
+                return;
+        px_arena_reset(&sim->arena);
+        if (header.type == PX_M_REFUSED &&
+            px_m_refused_decode(body, &sim->arena, &refused) == PX_WIRE_OK)
+                sim_count_refusal(sim, refused.code);
+        if (header.type == PX_M_ACCEPT &&
+            px_m_accept_decode(body, &sim->arena, &accept) == PX_WIRE_OK)
+                for (size_t i = 0; i < accept.items_count; i++)
+                        sim_count_refusal(sim, accept.items[i].code);
+}
+
 static void wire_arrive(struct sim *sim, struct event *event)
 {
         struct wire *wire = event->owner;
@@ -53,6 +80,7 @@ static void wire_arrive(struct sim *sim, struct event *event)
                 return;
         if (sim->options.print)
                 wire_print(sim, wire, event);
+        count_refusals(sim, px_buf_slice(&event->frame));
         if (event->b == UP)
                 broker_take(sim, wire, px_buf_slice(&event->frame), event->a);
         else
