@@ -78,9 +78,12 @@ struct sim_options {
         uint64_t node_lease_ms;  /* 0 = 14000 */
         uint64_t events;         /* of a random run, before it is brought to its end */
         bool random;             /* faults and a population; otherwise nothing happens by itself */
+        uint64_t faults_off;     /* bit per kind of fault (sim_faults.c) that shall not happen */
         bool print;              /* the trace, as it grows */
         struct sim_stats *stats; /* NULL = not wanted */
 };
+
+#define SIM_FAULT_KINDS 21
 
 struct sim *sim_new(const struct sim_options *options);
 void sim_free(struct sim *sim);

@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sim_commit.h"
+
+#define TRACE_LAST 30 /* lines printed of a failure, beside those about its job */
+
 const char *const sim_met_names[MET_COUNT] = {
         [MET_DROP] = "message lost",
         [MET_REPEAT] = "message repeated",
@@ -169,12 +173,12 @@ static void trace_mix(struct sim *sim, uint64_t value)
         sim->hash ^= sim->hash >> 29;
 }
 
-void sim_trace_add(struct sim *sim, const char *format, uint64_t a, uint64_t b, uint64_t c,
-                   uint64_t d)
+void sim_trace_add(struct sim *sim, uint64_t job, const char *format, uint64_t a, uint64_t b,
+                   uint64_t c, uint64_t d)
 {
         struct trace_line *line = &sim->lines[sim->lines_count++ % TRACE_LINES];
 
-        *line = (struct trace_line){sim->now_ms, format, {a, b, c, d}};
+        *line = (struct trace_line){sim->now_ms, job, format, {a, b, c, d}};
         trace_mix(sim, (uint64_t)sim->now_ms);
         trace_mix(sim, px_hash64(0, format, strlen(format)));
         trace_mix(sim, a);
@@ -188,23 +192,38 @@ void sim_trace_add(struct sim *sim, const char *format, uint64_t a, uint64_t b, 
 /* The simulation that runs, for what an assertion prints. */
 static struct sim *sim_running;
 
+/* Of what is kept: the lines about the job at hand, and the last ones whatever they are about. */
+static void trace_print_short(const struct sim *sim)
+{
+        uint64_t kept = PX_MIN(sim->lines_count, TRACE_LINES);
+        uint64_t last = PX_MIN(kept, TRACE_LAST);
+
+        if (sim->about != 0)
+                fprintf(stderr, "--- job %llu\n", (unsigned long long)sim->about);
+        for (uint64_t i = sim->lines_count - kept; sim->about != 0 && i < sim->lines_count; i++)
+                if (sim->lines[i % TRACE_LINES].job == sim->about)
+                        trace_print(&sim->lines[i % TRACE_LINES]);
+        fputs("--- the last lines\n", stderr);
+        for (uint64_t i = sim->lines_count - last; i < sim->lines_count; i++)
+                trace_print(&sim->lines[i % TRACE_LINES]);
+}
+
 static void sim_print_state(void)
 {
         const struct sim *sim = sim_running;
-        uint64_t count;
 
         if (sim == NULL)
                 return;
-        count = PX_MIN(sim->lines_count, TRACE_LINES);
         if (!sim->options.print)
-                for (uint64_t i = sim->lines_count - count; i < sim->lines_count; i++)
-                        trace_print(&sim->lines[i % TRACE_LINES]);
+                trace_print_short(sim);
         fprintf(stderr,
-                "seed %llu, event %llu, at %lld ms (batch %llu); replay with\n"
-                "plexus-sim --replay %llu --events %llu --trace\n",
-                (unsigned long long)sim->options.seed, (unsigned long long)sim->events_done,
-                (long long)sim->now_ms, (unsigned long long)sim->broker.index,
-                (unsigned long long)sim->options.seed, (unsigned long long)sim->options.events);
+                "seed %llu, commit %s, event %llu, at %lld ms (batch %llu); replay with\n"
+                "plexus-sim --replay %llu --events %llu --without %llu --trace\n",
+                (unsigned long long)sim->options.seed, SIM_COMMIT,
+                (unsigned long long)sim->events_done, (long long)sim->now_ms,
+                (unsigned long long)sim->broker.index, (unsigned long long)sim->options.seed,
+                (unsigned long long)sim->options.events,
+                (unsigned long long)sim->options.faults_off);
 }
 
 void sim_broken(struct sim *sim, const char *format, ...)

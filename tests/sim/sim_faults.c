@@ -387,6 +387,9 @@ static const struct fault faults[] = {
         {20000, strike_store}, {15000, strike_stranger},
 };
 
+#define STRIKES_FROM 5 /* kinds before are of single messages and flushes */
+_Static_assert(STRIKES_FROM + PX_COUNT_OF(faults) == SIM_FAULT_KINDS + 1, "each kind has its bit");
+
 static void fault_strikes(struct sim *sim, struct event *event)
 {
         uint64_t pause_ms = event->b;
@@ -401,8 +404,14 @@ static void fault_strikes(struct sim *sim, struct event *event)
 }
 
 /* Each seed has its own weather: of every kind there is much, little or nothing. */
-static uint64_t weather(struct sim *sim, uint64_t usual, bool often)
+static uint64_t weather(struct sim *sim, unsigned kind, uint64_t usual, bool often)
 {
+        bool off = (sim->options.faults_off >> kind & 1) != 0;
+
+        if (off) {
+                (void)sim_below(sim, 8);
+                return 0;
+        }
         switch (sim_below(sim, 8)) {
         case 0:
                 return 0;
@@ -419,13 +428,13 @@ void faults_begin(struct sim *sim)
 {
         sim->faults = true;
         wire_init(&sim->stranger, NULL, NULL, "x", SOCKET_NODE, SIM_NODES_KEY, stranger_hears);
-        sim->drop_ppm = (uint32_t)weather(sim, 4000, true);
-        sim->repeat_ppm = (uint32_t)weather(sim, 4000, true);
-        sim->overtake_ppm = (uint32_t)weather(sim, 4000, true);
-        sim->delay_ppm = (uint32_t)weather(sim, 3000, true);
-        sim->flush_ppm = (uint32_t)weather(sim, 3000, true);
+        sim->drop_ppm = (uint32_t)weather(sim, 0, 4000, true);
+        sim->repeat_ppm = (uint32_t)weather(sim, 1, 4000, true);
+        sim->overtake_ppm = (uint32_t)weather(sim, 2, 4000, true);
+        sim->delay_ppm = (uint32_t)weather(sim, 3, 3000, true);
+        sim->flush_ppm = (uint32_t)weather(sim, 4, 3000, true);
         for (size_t i = 0; i < PX_COUNT_OF(faults); i++) {
-                uint64_t pause_ms = weather(sim, faults[i].pause_ms, false);
+                uint64_t pause_ms = weather(sim, (unsigned)(STRIKES_FROM + i), faults[i].pause_ms, false);
                 struct event *event;
 
                 if (pause_ms == 0)

@@ -62,18 +62,21 @@ void sim_count(struct sim *sim, int kind);
 int64_t sim_wall_ms(const struct sim *sim);
 
 /* A line of the trace: at most four numbers in a format of their own; cheap until printed. */
-#define TRACE_LINES 64
+#define TRACE_LINES 4096
 struct trace_line {
         int64_t ms;
+        uint64_t job; /* it is about; 0 = none */
         const char *format;
         unsigned long long number[4];
 };
-void sim_trace_add(struct sim *sim, const char *format, uint64_t a, uint64_t b, uint64_t c,
-                   uint64_t d);
+void sim_trace_add(struct sim *sim, uint64_t job, const char *format, uint64_t a, uint64_t b,
+                   uint64_t c, uint64_t d);
 #define SIM_TRACE(sim, format, a, b, c, d)                                                         \
-        sim_trace_add(sim, format, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d))
+        sim_trace_add(sim, 0, format, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d))
+#define SIM_TRACE_JOB(sim, job, format, a, b, c, d)                                                \
+        sim_trace_add(sim, job, format, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d))
 
-/* A broken promise: says it with the last lines and aborts. */
+/* A broken promise: says it with the lines about the job at hand and the last ones, and aborts. */
 _Noreturn void sim_broken(struct sim *sim, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 #define SIM_CHECK(sim, condition, ...) ((condition) ? (void)0 : sim_broken(sim, __VA_ARGS__))
@@ -451,7 +454,6 @@ struct row_job {
         uint32_t failures;
         uint32_t retries;
         int64_t submitted_wall_ms;
-        bool held;
         uint32_t attempts_ended; /* have a row */
         int outcome;             /* of the attempt whose row came just now; 0 = none */
         uint64_t touched;        /* the last batch with a row of it */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sim_main.c - plexus-sim: run seeds of the simulated cluster, count what they met, name the seed
  * that breaks a promise. Each stretch of seeds runs in a child process, so that one broken seed
- * doesn't hide the others. */
+ * doesn't hide the others; what breaks is made smaller before it is shown. */
 #include "sim.h"
+#include "sim_shrink.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,8 @@ struct arguments {
         uint64_t seeds;
         uint64_t from;
         uint64_t events;
+        uint64_t faults_off;
+        uint64_t seconds; /* begin no seed later; 0 = no limit */
         bool replay;
         bool trace;
         bool table;
@@ -31,6 +35,7 @@ struct arguments {
 /* Shared with the children. */
 struct progress {
         struct sim_stats stats;
+        struct timespec started;
         uint64_t seed;
         uint64_t passed;
         uint64_t failed;
@@ -38,8 +43,8 @@ struct progress {
 
 static void usage(void)
 {
-        fputs("plexus-sim [--seeds N] [--from S] [--events N] [--table]\n"
-              "plexus-sim --replay SEED [--events N] [--trace]\n",
+        fputs("plexus-sim [--seeds N] [--from S] [--events N] [--seconds N] [--table]\n"
+              "plexus-sim --replay SEED [--events N] [--without FAULTS] [--trace]\n",
               stderr);
         exit(64);
 }
@@ -69,6 +74,10 @@ static struct arguments arguments_of(char **argv)
                         arguments.from = number_of(*++argv);
                 } else if (strcmp(*argv, "--events") == 0) {
                         arguments.events = number_of(*++argv);
+                } else if (strcmp(*argv, "--without") == 0) {
+                        arguments.faults_off = number_of(*++argv);
+                } else if (strcmp(*argv, "--seconds") == 0) {
+                        arguments.seconds = number_of(*++argv);
                 } else if (strcmp(*argv, "--replay") == 0) {
                         arguments.replay = true;
                         arguments.from = number_of(*++argv);
@@ -86,6 +95,16 @@ static struct arguments arguments_of(char **argv)
         return arguments;
 }
 
+static struct progress *map_progress(void)
+{
+        struct progress *progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
+                                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+        if (progress == MAP_FAILED)
+                exit(71);
+        return progress;
+}
+
 /* ---- one seed ---------------------------------------------------------------------------------
  */
 
@@ -98,6 +117,7 @@ static uint64_t run_seed(const struct arguments *arguments, uint64_t seed, struc
                 .clients = 1 + (uint32_t)(seed / 12 % 4),
                 .node_lease_ms = seed % 2 == 0 ? 14000 : 6000,
                 .events = arguments->events,
+                .faults_off = arguments->faults_off,
                 .random = true,
                 .print = arguments->trace,
                 .stats = stats,
@@ -122,9 +142,24 @@ static void check_same(const struct arguments *arguments, uint64_t seed, uint64_
 /* ---- stretches of seeds -----------------------------------------------------------------------
  */
 
+static double seconds_since(const struct timespec *start)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)(now.tv_sec - start->tv_sec) +
+               (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+static bool time_is_up(const struct arguments *arguments, const struct progress *progress)
+{
+        return arguments->seconds > 0 &&
+               seconds_since(&progress->started) >= (double)arguments->seconds;
+}
+
 static void run_child(const struct arguments *arguments, struct progress *progress, uint64_t end)
 {
-        for (; progress->seed < end; progress->seed++) {
+        for (; progress->seed < end && !time_is_up(arguments, progress); progress->seed++) {
                 uint64_t hash = run_seed(arguments, progress->seed, &progress->stats);
 
                 if (progress->seed % SELF_CHECK_EVERY == 0 || arguments->replay)
@@ -136,31 +171,91 @@ static void run_child(const struct arguments *arguments, struct progress *progre
         }
 }
 
-static void run_all(const struct arguments *arguments, struct progress *progress)
+/* Run in a child, whose words go to `words` (a file descriptor). true: it ended well. */
+static bool in_child(const struct arguments *arguments, struct progress *progress, uint64_t end,
+                     int words)
+{
+        pid_t child;
+        int status;
+
+        fflush(NULL);
+        child = fork();
+        if (child < 0)
+                exit(71);
+        if (child == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                if (words != STDERR_FILENO)
+                        dup2(words, STDERR_FILENO);
+                run_child(arguments, progress, end);
+                exit(0);
+        }
+        if (waitpid(child, &status, 0) != child)
+                exit(71);
+        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool run_fails(const struct shrink_run *run, bool show, void *context)
+{
+        struct arguments arguments = *(const struct arguments *)context;
+        struct progress *progress = map_progress();
+        int words = show ? STDERR_FILENO : open("/dev/null", O_WRONLY | O_CLOEXEC);
+        bool failed;
+
+        arguments.events = run->events;
+        arguments.faults_off = run->faults_off;
+        arguments.seconds = 0;
+        arguments.replay = false; /* it says nothing of its hash */
+        progress->seed = run->seed;
+        failed = !in_child(&arguments, progress, run->seed + 1, words);
+        munmap(progress, sizeof(*progress));
+        if (!show)
+                close(words);
+        return failed;
+}
+
+static void show_words(int words)
+{
+        char bytes[4096];
+        ssize_t got;
+
+        lseek(words, 0, SEEK_SET);
+        while ((got = read(words, bytes, sizeof(bytes))) > 0)
+                fwrite(bytes, 1, (size_t)got, stderr);
+}
+
+/* What broke a seed, as small as it gets; what the seed itself said if that can't be had again. */
+static void show_failure(struct arguments *arguments, uint64_t seed, int words)
+{
+        struct shrink_run run = {seed, arguments->events, arguments->faults_off};
+
+        fprintf(stderr, "seed %llu failed\n", (unsigned long long)seed);
+        if (arguments->replay || !shrink(&run, run_fails, arguments)) {
+                show_words(words);
+                return;
+        }
+        fprintf(stderr, "made smaller: %llu events instead of %llu\n",
+                (unsigned long long)run.events, (unsigned long long)arguments->events);
+        run_fails(&run, true, arguments);
+}
+
+static void run_all(struct arguments *arguments, struct progress *progress)
 {
         uint64_t end = arguments->from + arguments->seeds;
 
         progress->seed = arguments->from;
-        while (progress->seed < end && progress->failed < FAILURES_MAX) {
-                int status;
-                pid_t child;
+        while (progress->seed < end && progress->failed < FAILURES_MAX &&
+               !time_is_up(arguments, progress)) {
+                int words = arguments->trace ? STDERR_FILENO
+                                             : memfd_create("words", MFD_CLOEXEC);
 
-                fflush(NULL);
-                child = fork();
-                if (child < 0)
-                        exit(71);
-                if (child == 0) {
-                        prctl(PR_SET_PDEATHSIG, SIGKILL);
-                        run_child(arguments, progress, end);
-                        exit(0);
+                if (!in_child(arguments, progress, end, words)) {
+                        if (!arguments->trace)
+                                show_failure(arguments, progress->seed, words);
+                        progress->failed++;
+                        progress->seed++;
                 }
-                if (waitpid(child, &status, 0) != child)
-                        exit(71);
-                if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-                        return;
-                fprintf(stderr, "seed %llu failed\n", (unsigned long long)progress->seed);
-                progress->failed++;
-                progress->seed++;
+                if (!arguments->trace)
+                        close(words);
         }
 }
 
@@ -243,21 +338,15 @@ static uint64_t print_met(const struct sim_stats *stats, bool print)
 int main(int argc, char **argv)
 {
         struct arguments arguments = arguments_of(argv);
-        struct timespec start, end;
-        struct progress *progress;
+        struct progress *progress = map_progress();
         double seconds;
         uint64_t few = 0;
 
         (void)argc;
-        progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                        -1, 0);
-        if (progress == MAP_FAILED)
-                return 71;
-        clock_gettime(CLOCK_MONOTONIC, &start);
+        clock_gettime(CLOCK_MONOTONIC, &progress->started);
         run_all(&arguments, progress);
-        clock_gettime(CLOCK_MONOTONIC, &end);
-        seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
-        if (arguments.table || arguments.seeds >= SEEDS_FOR_COUNTS)
+        seconds = seconds_since(&progress->started);
+        if (arguments.table || progress->passed >= SEEDS_FOR_COUNTS)
                 few = print_met(&progress->stats, arguments.table);
         printf("%llu seeds, %llu events, %llu commits, %llu processes in %.1f s: %.0f events/s\n",
                (unsigned long long)progress->stats.seeds,
@@ -265,8 +354,11 @@ int main(int argc, char **argv)
                (unsigned long long)progress->stats.commits,
                (unsigned long long)progress->stats.processes, seconds,
                (double)progress->stats.events / seconds);
-        if (arguments.seeds >= SEEDS_FOR_COUNTS && few > 0)
+        if (few > 0 && !arguments.table)
                 progress->failed++;
+        if (arguments.seconds > 0)
+                printf("ledger seeds %llu\nledger next_seed %llu\n",
+                       (unsigned long long)progress->passed, (unsigned long long)progress->seed);
         printf("%llu passed, %llu failed\n", (unsigned long long)progress->passed,
                (unsigned long long)progress->failed);
         return progress->failed > 0;

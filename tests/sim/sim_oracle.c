@@ -315,8 +315,9 @@ void oracle_events(struct sim *sim, uint64_t index, struct px_slice events, uint
                           "event %llu:%u is numbered %llu:%u", ID(index), i, ID(event.index),
                           event.position);
                 at += 4 + length;
-                SIM_TRACE(sim, "event kind %llu: job %llu, attempt %llu, state %llu", event.kind,
-                          event.job.value, event.attempt, event.state);
+                SIM_TRACE_JOB(sim, event.job.value,
+                              "event kind %llu: job %llu, attempt %llu, state %llu", event.kind,
+                              event.job.value, event.attempt, event.state);
                 decision_trace(sim, &event);
                 if (event.kind == PX_EV_NODE_LOST)
                         sim_count(sim, MET_NODE_EXPIRED);
@@ -407,6 +408,7 @@ void oracle_started(struct sim *sim, const struct entry *entry)
         struct oracle_job *job = oracle_job(sim, entry->job.value);
         uint64_t key = fence_key(entry->job, entry->fence);
 
+        sim->about = entry->job.value;
         SIM_CHECK(sim, job != NULL, "a process of job %llu, which isn't durable",
                   ID(entry->job.value));
         SIM_CHECK(sim, entry->fence.attempt <= job->attempt,
@@ -563,6 +565,7 @@ static bool job_quiet(struct sim *sim, const struct oracle_job *job)
 {
         if (job->purged)
                 return true;
+        sim->about = job->id;
         if (!state_ended(job->state))
                 px_buf_format(&sim->why, "job %llu is %s", ID(job->id),
                               px_job_state_name(job->state));
@@ -584,6 +587,8 @@ const char *oracle_unquiet(struct sim *sim)
         for (size_t i = 0; i < sim->clients_count && sim->why.length == 0; i++)
                 if (!sim->clients[i].up || px_outbox_count(sim->clients[i].outbox) > 0)
                         px_buf_format(&sim->why, "client %zu waits for an answer", i);
+        if (sim->why.length == 0)
+                sim->about = 0;
         if (sim->why.length == 0 && sim->oracle.alive_count > 0)
                 px_buf_append_text(&sim->why, "a process is alive");
         if (sim->why.length == 0)

@@ -512,13 +512,20 @@ static void answer_submitted(struct sim *sim, const struct ask *ask, struct px_s
         SIM_CHECK(sim, item == ask->tags_count, "fewer answers than submissions");
 }
 
-static void answer_changed(struct sim *sim, const struct ask *ask, struct px_slice body)
+static void answer_changed(struct sim *sim, const struct client *client, const struct ask *ask,
+                           struct px_slice body)
 {
         struct px_m_changed changed;
         int result = px_m_changed_decode(body, &sim->arena, &changed);
 
         SIM_CHECK(sim, result == PX_WIRE_OK && changed.items_count == 1, "a malformed CHANGED");
         SIM_CHECK(sim, changed.items[0].job.value == ask->job, "an answer about another job");
+        if (changed.items[0].code == 0 && oracle_job(sim, ask->job) != NULL)
+                SIM_CHECK(sim,
+                          client->principal == SIM_ADMIN ||
+                                  client->principal == oracle_job(sim, ask->job)->principal,
+                          "principal %u changed job %llu of principal %u", client->principal,
+                          (unsigned long long)ask->job, oracle_job(sim, ask->job)->principal);
         sim_count_refusal(sim, changed.items[0].code);
 }
 
@@ -547,13 +554,12 @@ void population_ends(struct sim *sim, struct px_slice body)
 void population_answer(struct sim *sim, struct client *client, struct ask *ask,
                        struct px_wire_header header, struct px_slice body)
 {
-        (void)client;
         if (header.type == PX_M_REFUSED)
                 answer_refused(sim, ask, body);
         else if (ask->kind == ASK_SUBMIT && header.type == PX_M_SUBMITTED)
                 answer_submitted(sim, ask, body);
         else if (ask->kind == ASK_CHANGE && header.type == PX_M_CHANGED)
-                answer_changed(sim, ask, body);
+                answer_changed(sim, client, ask, body);
         else if (ask->kind == ASK_WATCH && header.type == PX_M_END)
                 population_ends(sim, body);
         else if (header.type == PX_M_TOKEN_MADE || header.type == PX_M_TOKEN_REVOKED)

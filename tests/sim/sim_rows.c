@@ -103,6 +103,8 @@ static void judge_fence(struct sim *sim, const struct row_job *job, const struct
         SIM_CHECK(sim, row->fence.epoch == sim->broker.epoch && row->fence.epoch >= job->fence.epoch,
                   "attempt %u of job %llu is of epoch %llu, not %llu", row->fence.attempt,
                   ID(job->id), ID(row->fence.epoch), ID(sim->broker.epoch));
+        SIM_CHECK(sim, (row->flags & 1) == 0, "job %llu is held and gets attempt %u", ID(job->id),
+                  row->fence.attempt);
         SIM_CHECK(sim, job->state == PX_JOB_STATE_QUEUED && row->state == PX_JOB_STATE_ASSIGNED,
                   "job %llu gets attempt %u while it goes from %s to %s", ID(job->id),
                   row->fence.attempt, px_job_state_name(job->state),
@@ -163,6 +165,7 @@ static void judge_job(struct sim *sim, uint8_t table, struct px_slice key, struc
         struct px_job_row row;
         int outcome;
 
+        sim->about = id;
         SIM_CHECK(sim, px_job_row_decode(value, &sim->judge.arena, &row) == PX_WIRE_OK,
                   "the row of job %llu is malformed", ID(id));
         SIM_CHECK(sim, state_ended(row.state) == (table == PX_TABLE_DONE),
@@ -191,7 +194,6 @@ static void judge_job(struct sim *sim, uint8_t table, struct px_slice key, struc
         job->failures = row.failures;
         job->priority = row.priority;
         judge_request(sim, job, &row);
-        job->held = (row.flags & 1) != 0;
         job->stored[table == PX_TABLE_DONE] = true;
         touch(sim, job);
 }
@@ -288,6 +290,7 @@ static void judge_attempt(struct sim *sim, struct px_slice key, struct px_slice 
         struct row_job *job = rows_job(sim, id);
         struct px_attempt_row row;
 
+        sim->about = id;
         SIM_CHECK(sim, px_attempt_row_decode(value, &sim->judge.arena, &row) == PX_WIRE_OK,
                   "the row of attempt %u of job %llu is malformed", attempt, ID(id));
         SIM_CHECK(sim, job != NULL && state_held(job->state),

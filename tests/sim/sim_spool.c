@@ -249,7 +249,7 @@ static void entry_close(struct sim *sim, const struct host *host, struct entry *
         entry->outcome = outcome;
         entry_exit(entry);
         rows_truth(sim, entry);
-        SIM_TRACE(sim, "n%llu: %llu.%llu ends, outcome %llu", host->number, entry->job.value,
+        SIM_TRACE_JOB(sim, entry->job.value, "n%llu: %llu.%llu ends, outcome %llu", host->number, entry->job.value,
                   entry->fence.attempt, outcome);
 }
 
@@ -346,7 +346,7 @@ static void process_starts(struct sim *sim, struct event *event)
         entry->started_ms = sim->now_ms;
         entry->contact_ms = sim->now_ms; /* a keeper counts from its start */
         sim->stats->processes++;
-        SIM_TRACE(sim, "n%llu: %llu.%llu runs", host->number, entry->job.value,
+        SIM_TRACE_JOB(sim, entry->job.value, "n%llu: %llu.%llu runs", host->number, entry->job.value,
                   entry->fence.attempt, 0);
         oracle_started(sim, entry);
         plan_about(sim, host, entry->plan.run_ms / 2, process_works, entry);
@@ -499,7 +499,7 @@ void spool_keeper_dies(struct sim *sim, struct host *host)
                 if (!entry->alive || !entry->kept)
                         continue;
                 sim_count(sim, MET_KEEPER_DIES);
-                SIM_TRACE(sim, "n%llu: keeper of %llu.%llu dies", host->number, entry->job.value,
+                SIM_TRACE_JOB(sim, entry->job.value, "n%llu: keeper of %llu.%llu dies", host->number, entry->job.value,
                           entry->fence.attempt, 0);
                 entry->kept = false;
                 if (host->link_up)
@@ -535,7 +535,7 @@ static void scan_entry(struct sim *sim, struct host *host, struct entry *entry)
                 found.running = false;
         }
         node_adopt(host->node, &found);
-        SIM_TRACE(sim, "n%llu finds %llu.%llu, %llu", host->number, entry->job.value,
+        SIM_TRACE_JOB(sim, entry->job.value, "n%llu finds %llu.%llu, %llu", host->number, entry->job.value,
                   entry->fence.attempt, (entry->ended ? 2 : 0) + found.running);
 }
 

@@ -208,13 +208,13 @@ TEST(a_failed_job_is_repeated_as_often_as_it_may)
         EXPECT_TRACE(sim, "[ 1000] j1 job.submitted\n"
                           "[ 1000] j1 job.assigned, attempt 1 on n1 (given to node n1)\n"
                           "[ 1000] j1 job.started, attempt 1 on n1 (running on n1)\n"
-                          "[ 1100] j1 job.retrying, attempt 1 on n1 (exit 1 on n1)\n"
+                          "[ 1100] j1 job.retrying, attempt 1 on n1 (exit 2 on n1)\n"
                           "[ 1100] j1 job.assigned, attempt 2 on n1 (given to node n1)\n"
                           "[ 1100] j1 job.started, attempt 2 on n1 (running on n1)\n"
-                          "[ 1200] j1 job.retrying, attempt 2 on n1 (exit 1 on n1)\n"
+                          "[ 1200] j1 job.retrying, attempt 2 on n1 (exit 2 on n1)\n"
                           "[ 1200] j1 job.assigned, attempt 3 on n1 (given to node n1)\n"
                           "[ 1200] j1 job.started, attempt 3 on n1 (running on n1)\n"
-                          "[ 1300] j1 job.failed, attempt 3 on n1 (exit 1 on n1)\n");
+                          "[ 1300] j1 job.failed, attempt 3 on n1 (exit 2 on n1)\n");
 }
 
 TEST(a_held_job_waits_for_its_release)
