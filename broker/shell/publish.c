@@ -10,7 +10,7 @@
 
 #define RING_BATCHES 4096
 #define RING_BYTES (8u << 20)
-#define PUB_BYTES (256u << 10) /* of the events in one message */
+#define PUB_BYTES PX_LIMIT_LOG_CHUNK_BYTES /* of the events in one message */
 
 static const char topic_names[3] = {'e', 'p', 'l'};
 

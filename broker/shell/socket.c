@@ -23,12 +23,18 @@ struct option {
         int value;
 };
 
-/* The same for every socket. High-water marks are a net below the credits, not the flow control. */
+/* Messages that wait for one peer, at most. What flows in bulk is bounded by its bytes: a net below the
+ * credits, and all there is for subscribers. */
+#define QUEUE_BYTES (16u << 20)
+#define QUEUE_BULK (QUEUE_BYTES / PX_LIMIT_LOG_CHUNK_BYTES)
+#define QUEUE_CONTROL 4096
+
+/* The same for every socket. */
 static const struct option common_options[] = {
         {ZMQ_ZAP_ENFORCE_DOMAIN, 1}, {ZMQ_HANDSHAKE_IVL, 1000},
         {ZMQ_HEARTBEAT_IVL, 2000},   {ZMQ_HEARTBEAT_TIMEOUT, 6000},
         {ZMQ_HEARTBEAT_TTL, 6000},   {ZMQ_LINGER, 500},
-        {ZMQ_BACKLOG, 1024},         {ZMQ_SNDHWM, 4096},
+        {ZMQ_BACKLOG, 1024},
         {ZMQ_RCVHWM, 1024},          {ZMQ_IPV6, 1},
 };
 
@@ -40,6 +46,12 @@ static void set_int(void *socket, int name, int value)
 static bool is_local(const char *endpoint)
 {
         return strncmp(endpoint, "ipc://", 6) == 0;
+}
+
+static bool is_bulk(const char *service)
+{
+        return strcmp(service, SOCKET_SERVICE_DATA) == 0 ||
+               strcmp(service, SOCKET_SERVICE_EVENTS) == 0;
 }
 
 static int type_of(void *socket)
@@ -62,6 +74,7 @@ void socket_secure(const struct socket_identity *identity, void *socket, const c
         PX_ASSERT(local || strncmp(endpoint, "tcp://", 6) == 0);
         for (size_t i = 0; i < PX_COUNT_OF(common_options); i++)
                 set_int(socket, common_options[i].name, common_options[i].value);
+        set_int(socket, ZMQ_SNDHWM, is_bulk(service) ? QUEUE_BULK : QUEUE_CONTROL);
         PX_ASSERT(zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_bytes_max,
                                  sizeof(message_bytes_max)) == 0);
         if (type_of(socket) == ZMQ_ROUTER) {

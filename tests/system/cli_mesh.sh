@@ -74,6 +74,15 @@ until_true() {
         done
 }
 
+# in_own_mounts SCRIPT: run it as root in a mount namespace, with $top and plexus(); nothing stays.
+in_own_mounts() {
+        local code=0
+        [ "$(id -u)" = 0 ] || skip 'needs root' || return 1
+        { echo 'set -eu; mount --make-rprivate /' && echo "$1"; } >"$top/script"
+        top=$top program=$program timeout 60 unshare -m bash "$top/script" >"$top/out" 2>"$top/err" || code=$?
+        [ "$code" = 0 ] || { why="it ended with $code: $(tail -n 3 "$top/err")" && return 1; }
+}
+
 run() {
         case "$1" in *"$only"*) ;; *) return ;; esac
         why=""

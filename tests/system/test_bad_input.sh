@@ -278,15 +278,6 @@ a_full_map_refuses_submits_and_lets_cancels_through() {
 
 # ---- what needs mounts of its own -------------------------------------------------------------------------
 
-# in_own_mounts SCRIPT: run it as root in a mount namespace, with $top and plexus(); nothing stays.
-in_own_mounts() {
-        local code=0
-        [ "$(id -u)" = 0 ] || skip 'needs root' || return 1
-        { echo 'set -eu; mount --make-rprivate /' && echo "$1"; } >"$top/script"
-        top=$top program=$program timeout 60 unshare -m bash "$top/script" >"$top/out" 2>"$top/err" || code=$?
-        [ "$code" = 0 ] || { why="it ended with $code: $(tail -n 3 "$top/err")" && return 1; }
-}
-
 a_full_disk_refuses_submits_as_retryable_and_lets_the_rest_go_on() {
         in_own_mounts '
                 plexus() { timeout 20 "$program" "$@"; }
@@ -356,4 +347,4 @@ a_job_cannot_read_the_keys_of_node_and_broker_nor_another_jobs_files() {
                 [ "$(cat "$top/ben")" = ben ]'
 }
 
-run_all held_by as serves expired make_token make_damage in_own_mounts
+run_all held_by as serves expired make_token make_damage
