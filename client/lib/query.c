@@ -5,6 +5,7 @@
 
 #define QUERY_REPEAT_MS 5000
 #define QUERY_PING_MS 2000
+#define QUERY_BUSY_MS 200
 
 void query_want(struct plexus *px)
 {
@@ -85,13 +86,16 @@ static struct request *find_query(struct plexus *px, uint64_t number)
         return NULL;
 }
 
-static void on_refused(struct plexus *px, struct request *query, struct px_slice body)
+/* A busy broker is asked again, as long as the caller waits: a question changes nothing. */
+static void on_refused(struct plexus *px, struct request *query, struct px_slice body, int64_t now_ms)
 {
         struct px_m_refused refused;
         struct px_arena arena = {0};
 
         if (px_m_refused_decode(body, &arena, &refused) == PX_WIRE_OK && refused.code != 0) {
-                if (query != NULL)
+                if (query != NULL && refused.code == PX_E_BUSY)
+                        query->due_ms = now_ms + QUERY_BUSY_MS;
+                else if (query != NULL)
                         request_finish(px, query, refused.code, refused.text, PX_SLICE_NONE,
                                        PX_SLICE_NONE);
                 if (refused.code == PX_E_REVOKED)
@@ -113,7 +117,7 @@ void query_receive(struct plexus *px, struct px_slice frame, struct px_slice pay
                 return;
         query = find_query(px, header.correlation);
         if (header.type == PX_M_REFUSED)
-                on_refused(px, query, body);
+                on_refused(px, query, body, now_ms);
         else if (query != NULL && header.type == query->expect)
                 request_finish(px, query, PX_OK, PX_SLICE_NONE, body, payload);
 }

@@ -37,14 +37,25 @@ void stream_push(struct plexus_stream *stream, struct stream_item *item, size_t 
         pthread_cond_signal(&stream->changed);
 }
 
+/* Forget an opening that is over or whose connection is gone. */
+static void forget(struct plexus *px, uint32_t *number)
+{
+        if (*number != 0)
+                px_map_take(&px->streams_by_number, *number);
+        *number = 0;
+}
+
+/* The broker ended the log itself; the progress beside it goes on until somebody closes it. */
 void stream_fail(struct plexus_stream *stream, int code, struct px_slice text)
 {
         if (stream->over)
                 return;
         stream->over = true;
         stream->open_due = false;
-        stream->number = 0;
-        stream->progress_number = 0;
+        px_buf_append(&stream->px->closes, &stream->progress_number,
+                      sizeof(stream->progress_number));
+        forget(stream->px, &stream->number);
+        forget(stream->px, &stream->progress_number);
         stream->code = code;
         px_slice_to_text(text, stream->why, sizeof(stream->why));
         update_ready(stream);
@@ -196,14 +207,6 @@ int64_t stream_deadline_ms(const struct plexus *px)
                                              stream->heard_ms + silence_ms(stream) + 1);
         }
         return deadline_ms;
-}
-
-/* Forget an opening whose connection is gone. */
-static void forget(struct plexus *px, uint32_t *number)
-{
-        if (*number != 0)
-                px_map_take(&px->streams_by_number, *number);
-        *number = 0;
 }
 
 void stream_reopen_all(struct plexus *px)

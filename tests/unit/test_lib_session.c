@@ -216,3 +216,24 @@ TEST(an_answer_that_cannot_be_read_is_a_refusal)
         FAKE_SAY(&fake.cmd, why_is, fake.cmd.correlation, .position = 1);
         EXPECT_INT(fake_join(&fake), PLEXUS_PROTO);
 }
+
+static void list_all(struct fake *context)
+{
+        struct plexus_list list;
+
+        context->code = plexus_jobs(context->px, NULL, 0, 10, &list);
+        if (context->code == PLEXUS_OK)
+                plexus_list_fini(&list);
+}
+
+/* Found by the nemesis: the state is behind the journal for a moment when much is submitted. */
+TEST(a_question_to_a_busy_broker_is_asked_again)
+{
+        fake_start(&fake);
+        fake_call(&fake, list_all);
+        fake_take(&fake, &fake.data, PX_M_LIST);
+        FAKE_SAY(&fake.data, refused, fake.data.correlation, .code = PX_E_BUSY);
+        fake_take(&fake, &fake.data, PX_M_LIST);
+        FAKE_SAY(&fake.data, jobs, fake.data.correlation, .cursor = 0);
+        EXPECT_INT(fake_join(&fake), PLEXUS_OK);
+}

@@ -100,6 +100,35 @@ TEST(a_log_is_given_in_order_and_ends)
         EXPECT_INT(plexus_log_next(stream, FAKE_MS, &item), PLEXUS_CANCELLED);
 }
 
+/* Found by the nemesis: the 65th log that a connection followed was refused, LIMIT. */
+TEST(the_progress_beside_a_log_is_closed_when_the_log_ends)
+{
+        struct px_m_stream_open progress;
+        struct px_m_stream_close close;
+        uint32_t number;
+
+        fake_start(&fake);
+        test_cleanup(close_stream, NULL);
+        EXPECT_INT(plexus_logs(fake.px, 5, &(struct plexus_log_options){.follow = true}, &stream),
+                   PLEXUS_OK);
+        number = take_open().stream;
+        progress = take_open();
+        EXPECT_INT(progress.kind, PX_STREAM_KIND_PROGRESS);
+        say_attempt(number, 1);
+        say_end(number, 1, PX_JOB_STATE_OK, 0);
+        fake_take(&fake, &fake.data, PX_M_STREAM_CLOSE);
+        FAKE_READ(&fake, &fake.data, stream_close, &close);
+        EXPECT_U64(close.stream, progress.stream);
+        expect_kind(PLEXUS_LOG_ATTEMPT);
+        expect_kind(PLEXUS_LOG_END);
+        /* What was under way is for nobody now. */
+        close_stream(NULL);
+        FAKE_SAY(&fake.data, stream_progress, 0, .stream = progress.stream);
+        say_end(number, 1, PX_JOB_STATE_OK, 0);
+        EXPECT_INT(plexus_logs(fake.px, 5, &(struct plexus_log_options){0}, &stream), PLEXUS_OK);
+        EXPECT(take_open().stream != progress.stream);
+}
+
 TEST(after_a_reset_the_log_goes_on_where_it_was)
 {
         struct px_m_stream_open open;

@@ -70,6 +70,12 @@ static void kept_write(const struct kept *kept, const struct plexus_log_item *it
                 abort();
 }
 
+static void log_refused(uint64_t job, int code)
+{
+        fprintf(stderr, "player: log of job %" PRIu64 ": %s: %s\n", job, plexus_error_name(code),
+                plexus_detail(NULL));
+}
+
 int log_keep(struct player *player, uint64_t job, const char *key, uint32_t attempt, bool follow_it,
              const char *suffix)
 {
@@ -79,11 +85,17 @@ int log_keep(struct player *player, uint64_t job, const char *key, uint32_t atte
         plexus_stream *stream;
         char base[PATH_ROOM];
         int state = 0;
-        int code = plexus_logs(player->px, job, &options, &stream);
+        int code = PLEXUS_TIMED_OUT;
 
         snprintf(base, sizeof(base), "%s/%s", player->dir, key);
-        if (code != PLEXUS_OK)
+        for (int i = 0; i < FOLLOW_TRIES &&
+                        (code == PLEXUS_TIMED_OUT || code == PLEXUS_UNREACHABLE);
+             i++)
+                code = plexus_logs(player->px, job, &options, &stream);
+        if (code != PLEXUS_OK) {
+                log_refused(job, code);
                 return 0;
+        }
         for (int silent = 0; silent < FOLLOW_TRIES;) {
                 code = plexus_log_next(stream, NEXT_MS, &item);
                 if (code == PLEXUS_TIMED_OUT || code == PLEXUS_UNREACHABLE) {
@@ -91,8 +103,10 @@ int log_keep(struct player *player, uint64_t job, const char *key, uint32_t atte
                         continue;
                 }
                 silent = 0;
-                if (code != PLEXUS_OK)
+                if (code != PLEXUS_OK) {
+                        log_refused(job, code);
                         break;
+                }
                 if (item.kind == PLEXUS_LOG_ATTEMPT || kept.fds[0] < 0)
                         kept_open(&kept, base, suffix, item.attempt);
                 if (item.kind == PLEXUS_LOG_OUT || item.kind == PLEXUS_LOG_ERR)

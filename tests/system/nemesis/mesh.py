@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 
 READY_S = 60
@@ -40,12 +41,19 @@ def descendants(pid):
     return found
 
 
-def arguments_of(pid):
+def directory_of(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
+
+
+def is_keeper(pid):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+            return b"plexus-keeper" in file.read().split(b"\0")[0]
+    except OSError:
+        return False
 
 
 def send(pid, number):
@@ -80,27 +88,34 @@ class Part:
         self.prefix = list(prefix)
         self.environment = environment or {}
         self.says_ready = says_ready
+        self.says_on_output = False
         self.process = None
         self.ready_line = ""
+        self.ready_fd = None  # kept open: who is not waited for says READY, too
 
     def start(self, wait=True):
         command = self.prefix + self.command
-        read_end = write_end = None
+        write_end = None
+        if self.ready_fd is not None:
+            os.close(self.ready_fd)
+            self.ready_fd = None
         if self.says_ready:
-            read_end, write_end = os.pipe()
+            self.ready_fd, write_end = os.pipe()
             command = command + ["--ready-fd", str(write_end)]
         with open(os.path.join(self.mesh.folder, self.name + ".err"), "ab") as errors:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=errors, stderr=errors,
+                command, stdin=subprocess.PIPE, stderr=errors,
+                stdout=subprocess.PIPE if self.says_on_output else errors,
                 env={**os.environ, **self.environment},
                 pass_fds=[write_end] if self.says_ready else [])
+        if self.says_on_output and read_line(self.process.stdout.fileno(), READY_S) != "READY\n":
+            raise Failure(f"{self.name} is not ready: {self.errors()[-600:]}")
         if self.says_ready:
             os.close(write_end)
             if wait:
-                self.ready_line = read_line(read_end, READY_S)
+                self.ready_line = read_line(self.ready_fd, READY_S)
                 if not self.ready_line.startswith("READY"):
                     raise Failure(f"{self.name} is not ready: {self.errors()[-600:]}")
-            os.close(read_end)
 
     def errors(self):
         with open(os.path.join(self.mesh.folder, self.name + ".err"), errors="replace",
@@ -132,7 +147,8 @@ class Part:
 
 
 class Mesh:
-    def __init__(self, build, folder, seed, lease_ms=3000):
+    def __init__(self, build, folder, seed, address=HUB, lease_ms=3000, broker_options=(),
+                 environment=None):
         self.build = build
         self.folder = folder
         self.seed = seed
@@ -141,12 +157,13 @@ class Mesh:
         self.parts = {}
         self.ports = {}
         self.starts_ms = []
-        self.address = HUB
+        self.address = address
+        self.environment = environment or {}  # of broker and nodes
         command = [self.program("broker/plexus-broker"), "--dir", self.path("broker"),
                    "--run", self.path("run"), "--any-filesystem", "--map-bytes", str(4 << 30),
                    "--lease-ms", str(lease_ms), "--heartbeat-ms", str(lease_ms // 6),
-                   "--listen", self.address]
-        self.broker = Part(self, "broker", command, says_ready=True)
+                   "--listen", self.address, *broker_options]
+        self.broker = Part(self, "broker", command, environment=environment, says_ready=True)
 
     def program(self, name):
         return os.path.join(self.build, name)
@@ -189,11 +206,19 @@ class Mesh:
         part.start(**start)
         return part
 
-    def add_node(self, name, prefix=(), address=None, url=None, cpus=4):
+    def add_node(self, name, prefix=(), address=None, cpus=4):
         command = [self.program("node/plexus-node"), "--dir", self.path(name), "--name", name,
-                   "--url", url or self.url(address), "--cpus", str(cpus), "--accounts", "self",
+                   "--url", self.url(address), "--cpus", str(cpus), "--accounts", "self",
                    "--token-file", self.make_token("node", name)]
-        return self.add(Part(self, name, command, prefix, says_ready=True))
+        return self.add(Part(self, name, command, prefix, self.environment, says_ready=True))
+
+    def add_proxy(self, name, listen):
+        """A proxy of one party; its other side is the broker."""
+        command = [sys.executable, os.path.join(os.path.dirname(__file__), "proxy.py"), listen,
+                   self.address, *self.ports.values()]
+        part = Part(self, "proxy-" + name, command)
+        part.says_on_output = True
+        return self.add(part)
 
     def player(self, part, name, url=None, prefix=(), environment=None, **options):
         command = [self.program("tests/system/nemesis/nemesis_player"), part, "--name", name,
@@ -209,12 +234,15 @@ class Mesh:
         with open(self.path("nemesis.history"), "a", encoding="ascii") as file:
             file.write(f"fault {name} {int(time.monotonic() * 1000)}\n")
 
+    @staticmethod
+    def send(pid, number):
+        send(pid, number)
+
     def keepers_of(self, node):
-        """The keepers of a node that run now, wherever they hang."""
-        spool = self.path(node).encode()
+        """The keepers of a node that have a job now, wherever they hang."""
+        spool = os.path.join(self.path(node), "spool", "")
         return [pid for pid in descendants(os.getpid())
-                if any(b"plexus-keeper" in word for word in arguments_of(pid)[:1]) and
-                any(spool in word for word in arguments_of(pid))]
+                if is_keeper(pid) and directory_of(pid).startswith(spool)]
 
     def end(self):
         """Kill everything that hangs below this process."""
