@@ -23,9 +23,11 @@ static int64_t now_wall_ms(void)
 static char *keep(struct filter_words *words, const char *text, size_t length)
 {
         char *copy = strndup(text, length);
+        char **memory = realloc(words->memory, (words->memory_count + 1) * sizeof *memory);
 
-        if (copy == NULL || words->memory_count == sizeof words->memory / sizeof words->memory[0])
+        if (copy == NULL || memory == NULL)
                 abort();
+        words->memory = memory;
         words->memory[words->memory_count++] = copy;
         return copy;
 }
@@ -34,6 +36,8 @@ void filter_words_fini(struct filter_words *words)
 {
         for (size_t i = 0; i < words->memory_count; i++)
                 free(words->memory[i]);
+        free(words->memory);
+        words->memory = NULL;
         words->memory_count = 0;
 }
 

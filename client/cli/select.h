@@ -11,7 +11,7 @@
 struct filter_words {
         struct plexus_filter filter;
         struct plexus_pair labels[SELECT_LABELS_MAX];
-        char *memory[64];
+        char **memory; /* the copies */
         size_t memory_count;
 };
 

@@ -34,7 +34,7 @@ static void put_right(uint8_t *bytes, size_t length, uint8_t kind)
 static int directory(void)
 {
         static int fd = -1;
-        static char path[] = "/tmp/plexus-fuzz-XXXXXX";
+        static char path[] = "/dev/shm/plexus-fuzz-XXXXXX";
 
         if (fd < 0) {
                 PX_ASSERT(mkdtemp(path) != NULL);
