@@ -47,6 +47,7 @@ class Faults:
         self.done = {row[0]: 0 for row in self.rows}
         self.skipped = {}
         self.begun = set()  # targets
+        self.stopped = {}   # node -> keepers that were stopped with it
         self.heals = []     # heap of (time, number, heal, target)
         self.number = 0
 
@@ -146,13 +147,15 @@ class Faults:
         self.part(name).signal(signal.SIGCONT)
 
     def stop_node(self, name):
-        for pid in self.mesh.keepers_of(name):
+        """Those and no others go on later: a keeper may have left its job just before it was stopped."""
+        self.stopped[name] = self.mesh.keepers_of(name)
+        for pid in self.stopped[name]:
             self.mesh.send(pid, signal.SIGSTOP)
         self.stop(name)
 
     def go_on_node(self, name):
         self.go_on(name)
-        for pid in self.mesh.keepers_of(name):
+        for pid in self.stopped.pop(name):
             self.mesh.send(pid, signal.SIGCONT)
 
     # ---- the network
