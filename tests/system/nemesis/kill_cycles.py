@@ -5,7 +5,7 @@ broker is killed at a random moment after each start. Nothing acknowledged may b
 end twice, each start must be quick. Prints the seed, a summary, `ledger kill_cycles N` and
 `N passed, N failed`.
 
-usage: kill_cycles.py BUILD [--cycles N] [--seed N] [--keep]
+usage: kill_cycles.py BUILD [--cycles N] [--minutes M] [--seed N] [--keep]
 """
 import argparse
 import os
@@ -61,13 +61,15 @@ def main():
     parser = argparse.ArgumentParser(description="kill -9 of the broker under load")
     parser.add_argument("build")
     parser.add_argument("--cycles", type=int, default=40)
+    parser.add_argument("--minutes", type=int, default=0, help="go on for so long instead")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--keep", action="store_true", help="keep the folder also when all is well")
     options = parser.parse_args()
     meshes.adopt_orphans()
     done, failed, starts_ms = 0, 0, []
-    while done < options.cycles and not failed:
-        cycles = min(ROUND_CYCLES, options.cycles - done)
+    end = time.monotonic() + options.minutes * 60
+    while not failed and (time.monotonic() < end if options.minutes else done < options.cycles):
+        cycles = ROUND_CYCLES if options.minutes else min(ROUND_CYCLES, options.cycles - done)
         seed = options.seed + done
         folder = tempfile.mkdtemp(prefix="plexus-kill-", dir=os.environ.get("TMPDIR", "/tmp"))
         print(f"seed {seed}: {cycles} cycles", flush=True)

@@ -5,7 +5,7 @@ commands that write to files of their own; two nodes and two workers work; follo
 events. The nemesis kills -9, stops past leases, partitions, throttles, resets connections within
 frames, and jumps clocks. Then everything is healed, must end, and is judged by the checker.
 
-usage: nemesis.py BUILD [--seconds N] [--jobs N] [--seed N] [--only FAULT,FAULT] [--keep]
+usage: nemesis.py BUILD [--seconds N] [--jobs N] [--minutes M] [--seed N] [--only FAULT,FAULT] [--keep]
 """
 import argparse
 import os
@@ -154,19 +154,11 @@ def report(run):
         print(f"SKIP {name}: {why}")
 
 
-def main():
-    networks.enter()
-    parser = argparse.ArgumentParser(description="real processes, disturbed")
-    parser.add_argument("build")
-    parser.add_argument("--seconds", type=int, default=45)
-    parser.add_argument("--jobs", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--only", help="these faults, separated by commas")
-    parser.add_argument("--keep", action="store_true", help="keep the folder also when all is well")
-    options = parser.parse_args()
-    meshes.adopt_orphans()
+def run_once(options, seed):
+    """One mesh from its beginning to its end: (failed, kinds of faults that were left out)."""
+    options.seed = seed
     folder = tempfile.mkdtemp(prefix="plexus-nemesis-", dir=os.environ.get("TMPDIR", "/tmp"))
-    print(f"seed {options.seed}: {options.jobs} jobs in {options.seconds} s", flush=True)
+    print(f"seed {seed}: {options.jobs} jobs in {options.seconds} s", flush=True)
     run = Run(options, folder)
     failed = True
     try:
@@ -178,11 +170,31 @@ def main():
     report(run)
     if failed or options.keep:
         print(f"histories, stores and what was said are kept in {folder}; again: nemesis.py BUILD "
-              f"--seconds {options.seconds} --jobs {options.jobs} --seed {options.seed}")
+              f"--seconds {options.seconds} --jobs {options.jobs} --seed {seed}", flush=True)
     else:
         shutil.rmtree(folder)
-    print(f"ledger nemesis_jobs {options.jobs // 2 * 2}")
-    skipped = len(run.faults.skipped)
+    return failed, len(run.faults.skipped)
+
+
+def main():
+    networks.enter()
+    parser = argparse.ArgumentParser(description="real processes, disturbed")
+    parser.add_argument("build")
+    parser.add_argument("--seconds", type=int, default=45)
+    parser.add_argument("--jobs", type=int, default=5000)
+    parser.add_argument("--minutes", type=int, default=0, help="begin again until so long has passed")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--only", help="these faults, separated by commas")
+    parser.add_argument("--keep", action="store_true", help="keep the folder also when all is well")
+    options = parser.parse_args()
+    meshes.adopt_orphans()
+    end = time.monotonic() + options.minutes * 60
+    seed = options.seed
+    runs, failed = 0, False
+    while not failed and (runs == 0 or time.monotonic() < end):
+        failed, skipped = run_once(options, seed + runs)
+        runs += 1
+    print(f"ledger nemesis_jobs {runs * (options.jobs // 2 * 2)}")
     print(f"{0 if failed else 1} passed, {1 if failed else 0} failed, {skipped} skipped")
     return failed
 

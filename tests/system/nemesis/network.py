@@ -49,7 +49,7 @@ class Network:
         for name in ("ip", "nsenter"):
             if shutil.which(name) is None:
                 return f"{name} is not installed"
-        wrong = tool("ip", "link", "set", "lo", "up") or tool("ip", "address", "add", "10.77.0.1/32",
+        wrong = tool("ip", "link", "set", "lo", "up") or tool("ip", "address", "replace", "10.77.0.1/32",
                                                               "dev", "lo")
         wrong = wrong or tool("ip", "link", "add", "px-try", "type", "veth", "peer", "name", "px-tried")
         wrong = wrong or tool("ip", "link", "del", "px-try")

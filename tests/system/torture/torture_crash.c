@@ -146,12 +146,14 @@ static int generation(void *context)
         return 0;
 }
 
-static bool campaign_run(uint64_t images)
+static bool campaign_run(uint64_t images, uint64_t minutes)
 {
+        time_t end = time(NULL) + (time_t)minutes * 60;
         struct px_rand rand;
 
         px_rand_init(&rand, campaign->seed);
-        while (campaign->images < images && campaign->failed == 0) {
+        while (campaign->failed == 0 &&
+               (minutes > 0 ? time(NULL) < end : campaign->images < images)) {
                 struct px_rand part;
 
                 px_rand_init(&part, px_rand_u64(&rand));
@@ -196,7 +198,7 @@ static int replay(const char *dir)
 
 int main(int argc, char **argv)
 {
-        uint64_t images = 4000;
+        uint64_t images = 4000, minutes = 0;
         bool passed;
 
         campaign = mmap(NULL, sizeof(*campaign), PROT_READ | PROT_WRITE,
@@ -206,15 +208,18 @@ int main(int argc, char **argv)
         for (int i = 1; i + 1 < argc; i += 2) {
                 if (strcmp(argv[i], "--images") == 0)
                         images = strtoull(argv[i + 1], NULL, 10);
+                else if (strcmp(argv[i], "--minutes") == 0)
+                        minutes = strtoull(argv[i + 1], NULL, 10);
                 else if (strcmp(argv[i], "--seed") == 0)
                         campaign->seed = strtoull(argv[i + 1], NULL, 10);
                 else if (strcmp(argv[i], "--replay") == 0)
                         return replay(argv[i + 1]);
         }
         snprintf(campaign->scratch, sizeof(campaign->scratch), "%s", workload_scratch());
-        passed = campaign_run(images);
+        passed = campaign_run(images, minutes);
         printf("seed %" PRIu64 ": %" PRIu64 " images of %" PRIu64 " sessions\n", campaign->seed,
                campaign->images, campaign->generations);
+        printf("ledger crash_images %" PRIu64 "\n", campaign->images);
         printf("%d passed, %d failed\n", passed ? 1 : 0, passed ? 0 : 1);
         if (passed)
                 workload_remove(campaign->scratch);
