@@ -101,6 +101,12 @@ bool peer_send_frame(struct egress *egress, struct egress_peer *peer)
         return peer_send(egress, peer, px_buf_slice(&egress->frame), PX_SLICE_NONE);
 }
 
+static void strike(struct egress *egress, struct px_principal_id principal)
+{
+        if (strikes_add(&egress->strikes, principal, CORE_FROM_CLIENT, egress->now_ms))
+                strikes_say(principal, "on the data socket ");
+}
+
 void peer_refuse(struct egress *egress, struct egress_peer *peer, uint64_t correlation, int code,
                  const char *text)
 {
@@ -112,7 +118,7 @@ void peer_refuse(struct egress *egress, struct egress_peer *peer, uint64_t corre
         px_m_refused_frame(&refused, correlation, 0, &egress->frame);
         (void)peer_send_frame(egress, peer);
         if (code == PX_E_PROTO)
-                strikes_add(&egress->strikes, peer->principal, CORE_FROM_CLIENT, egress->now_ms);
+                strike(egress, peer->principal);
 }
 
 static void pong(struct egress *egress, struct egress_peer *peer, uint64_t correlation)
@@ -291,7 +297,7 @@ void peer_drain(struct egress *egress, size_t socket)
                         take_message(egress, socket, &message);
                         message_close(&message);
                 } else if (keys_of_message(egress->options.keys, message.user_id, &entry)) {
-                        strikes_add(&egress->strikes, entry.id, CORE_FROM_CLIENT, egress->now_ms);
+                        strike(egress, entry.id);
                 }
         }
 }

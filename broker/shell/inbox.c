@@ -31,13 +31,8 @@ static uint8_t origin_of(size_t socket)
 
 void inbox_strike(struct shell *shell, struct px_principal_id principal, size_t socket)
 {
-        if (!strikes_add(&shell->strikes, principal, origin_of(socket), clock_steady_ms()))
-                return;
-        fprintf(stderr,
-                "plexus-broker: principal %" PRIu32
-                " sent %d malformed messages within %d s and is "
-                "not heard for %d s\n",
-                principal.value, STRIKES_MAX, STRIKES_WINDOW_MS / 1000, STRIKES_MUTE_MS / 1000);
+        if (strikes_add(&shell->strikes, principal, origin_of(socket), clock_steady_ms()))
+                strikes_say(principal, "");
 }
 
 /* Answer a frame whose header is of another wire version, so that its sender learns why. */

@@ -3,6 +3,9 @@
  * PX_LIMIT_PRINCIPALS, so the table is bounded. Layer: L4 (broker/shell). */
 #include "strikes.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 struct offender {
         uint32_t count;
         int64_t window_ms;      /* when the count began */
@@ -48,6 +51,16 @@ bool strikes_add(struct strikes *strikes, struct px_principal_id principal, uint
         offender->muted_until_ms = now_ms + STRIKES_MUTE_MS;
         strikes->muted_count++;
         return true;
+}
+
+void strikes_say(struct px_principal_id principal, const char *where)
+{
+        fprintf(stderr,
+                "plexus-broker: principal %" PRIu32
+                " sent %d malformed messages %swithin %d s and is "
+                "not heard for %d s\n",
+                principal.value, STRIKES_MAX, where, STRIKES_WINDOW_MS / 1000,
+                STRIKES_MUTE_MS / 1000);
 }
 
 bool strikes_muted(struct strikes *strikes, struct px_principal_id principal, uint8_t service,

@@ -20,6 +20,8 @@ void strikes_fini(struct strikes *strikes);
  * now_ms steady. */
 bool strikes_add(struct strikes *strikes, struct px_principal_id principal, uint8_t service,
                  int64_t now_ms);
+/* Say on standard error that it became muted. `where` is "" or ends in a blank. */
+void strikes_say(struct px_principal_id principal, const char *where);
 bool strikes_muted(struct strikes *strikes, struct px_principal_id principal, uint8_t service,
                    int64_t now_ms);
 
