@@ -62,6 +62,7 @@ class Faults:
 
     def step(self):
         """Begin one fault, if the drawn one can be begun now."""
+        self.mesh.expect_alive(self.begun)
         row = self.draw()
         if row is None:
             return

@@ -52,6 +52,7 @@ def run_round(build, folder, seed, cycles):
         for part in (events, worker):
             if part.finish(SETTLE_S) != 0:
                 raise meshes.Failure(f"{part.name}: {part.errors()[-600:]}")
+        mesh.expect_no_crash()
         return checker.check(folder, seed, count * len(CLIENTS)), mesh.starts_ms
     finally:
         mesh.end()

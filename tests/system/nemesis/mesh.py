@@ -2,6 +2,7 @@
 """A mesh of real processes for the nemesis: one broker, nodes, players. Nothing outlives it."""
 import ctypes
 import os
+import re
 import select
 import signal
 import subprocess
@@ -12,6 +13,7 @@ READY_S = 60
 END_S = 60
 PR_SET_CHILD_SUBREAPER = 36
 HUB = "127.0.0.1"
+CRASH = re.compile(r".*(assertion failed|AddressSanitizer|LeakSanitizer|runtime error:).*(\n.*){0,12}")
 
 
 class Failure(Exception):
@@ -237,6 +239,23 @@ class Mesh:
     @staticmethod
     def send(pid, number):
         send(pid, number)
+
+    def expect_alive(self, but=()):
+        """Whoever was not killed by us lives, or has ended well."""
+        for part in [self.broker, *self.parts.values()]:
+            if part.name not in but and part.process is not None and part.process.poll():
+                raise Failure(f"{part.name} died by itself with {part.process.poll()}: "
+                              f"{part.errors()[-600:]}")
+
+    def expect_no_crash(self):
+        """No part said that it found an error of its own."""
+        for name in sorted(os.listdir(self.folder)):
+            if not name.endswith((".err", ".log")):
+                continue
+            with open(self.path(name), errors="replace", encoding="utf-8") as file:
+                found = CRASH.search(file.read())
+            if found:
+                raise Failure(f"{name}: {found.group(0)}")
 
     def keepers_of(self, node):
         """The keepers of a node that have a job now, wherever they hang."""

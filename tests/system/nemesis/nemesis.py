@@ -140,6 +140,7 @@ class Run:
             healed = time.monotonic()
             self.settle()
             print(f"everything ended {time.monotonic() - healed:.1f} s after the last fault was healed")
+            self.mesh.expect_no_crash()
             return checker.check(self.folder, self.options.seed, self.options.jobs // 2 * 2)
         except meshes.Failure:
             self.describe()
