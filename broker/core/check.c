@@ -45,20 +45,17 @@ static void check_job_reason(const struct core *core, const struct job *job)
 static void check_jobs(const struct core *core)
 {
         uint64_t counts[CORE_STATES] = {0};
-        size_t cursor = 0;
-        uint64_t id;
-        void *value;
+        struct job_cursor cursor = {0};
+        const struct job *job;
 
-        while (px_map_next(&core->jobs, &cursor, &id, &value)) {
-                const struct job *job = value;
-
-                PX_ASSERT(job->id == id && id < core->next_job);
+        while ((job = job_table_next(&core->jobs, &cursor)) != NULL) {
+                PX_ASSERT(job == job_find(core, job->id) && job->id < core->next_job);
                 PX_ASSERT(!job_ended(job->state));
                 PX_ASSERT(job->losses < PX_LIMIT_LOST_ATTEMPTS);
                 PX_ASSERT(shape_find(core, job->shape) != NULL);
                 PX_ASSERT(principal_find(core, job->owner) != NULL);
                 PX_ASSERT(((job->flags & JOB_WATCHED) != 0) ==
-                          (px_map_find(&core->watches, id) != NULL));
+                          (px_map_find(&core->watches, job->id) != NULL));
                 check_job_place(core, job);
                 check_job_reason(core, job);
                 counts[job->state]++;

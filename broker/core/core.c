@@ -24,6 +24,7 @@ struct core *core_new(const struct core_options *options)
         core->next_principal = 1;
         core->next_node = 1;
         core->next_shape = 1;
+        job_table_init(&core->jobs);
         slab_init(&core->job_slab, sizeof(struct job));
         slab_init(&core->more_slab, sizeof(struct job_more));
         slab_init(&core->attempt_slab, sizeof(struct attempt));
@@ -48,7 +49,7 @@ void core_free(struct core *core)
         queues_fini(core);
         pools_fini(core);
         principals_fini(core);
-        px_map_fini(&core->jobs);
+        job_table_fini(&core->jobs);
         px_map_fini(&core->nodes);
         px_map_fini(&core->nodes_by_name);
         px_map_fini(&core->nodes_by_peer);
@@ -116,16 +117,15 @@ static void begin(struct core *core)
                 .text = output_text(core, "epoch %llu",
                                     (unsigned long long)core->options.epoch),
         };
-        size_t cursor = 0;
-        uint64_t id;
-        void *job;
+        struct job_cursor cursor = {0};
+        struct job *job;
 
         core->begun = true;
         core->begun_ms = core->core_ms;
         put_event(core, &event);
         nodes_lease_anew(core);
         sessions_word_anew(core);
-        while (px_map_next(&core->jobs, &cursor, &id, &job))
+        while ((job = job_table_next(&core->jobs, &cursor)) != NULL)
                 job_arm_loaded(core, job);
 }
 

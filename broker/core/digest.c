@@ -24,12 +24,11 @@ static void digest_key(struct digest *digest, uint64_t key)
 static void digest_jobs(const struct core *core, struct digest *digest)
 {
         struct px_job_row row;
-        size_t cursor = 0;
-        uint64_t id;
-        void *job;
+        struct job_cursor cursor = {0};
+        const struct job *job;
 
-        while (px_map_next(&core->jobs, &cursor, &id, &job)) {
-                digest_key(digest, id);
+        while ((job = job_table_next(&core->jobs, &cursor)) != NULL) {
+                digest_key(digest, job->id);
                 job_row_of(job, &row);
                 px_job_row_encode(&row, &digest->row);
                 digest_add(digest, PX_TABLE_JOB);

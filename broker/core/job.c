@@ -19,7 +19,7 @@ bool job_on_node(int state)
 
 struct job *job_find(const struct core *core, uint64_t id)
 {
-        return px_map_find(&core->jobs, id);
+        return job_table_find(&core->jobs, id);
 }
 
 struct job *job_new(struct core *core, uint64_t id)
@@ -28,7 +28,7 @@ struct job *job_new(struct core *core, uint64_t id)
 
         PX_ASSERT(id != 0);
         job->id = id;
-        px_map_put(&core->jobs, id, job);
+        job_table_put(&core->jobs, job);
         return job;
 }
 
@@ -48,7 +48,7 @@ void job_free(struct core *core, struct job *job)
                 slab_give(&core->more_slab, job->more);
         }
         shape_release(core, job);
-        px_map_take(&core->jobs, job->id);
+        job_table_take(&core->jobs, job);
         slab_give(&core->job_slab, job);
 }
 

@@ -480,6 +480,27 @@ void slab_give(struct slab *slab, void *item);
 struct px_slice slice_own(struct px_slice slice); /* a copy; free with slice_drop() */
 void slice_drop(struct px_slice *slice);
 
+/* ---- active jobs by id (job_table.c) ------------------------------------------------------------------------------------ */
+
+struct job_page;
+struct job_table {
+        struct px_map pages; /* -> struct job_page */
+        struct slab slab;    /* of pages */
+        size_t count;
+};
+struct job_cursor { /* {0} to begin */
+        size_t pages;
+        const struct job_page *page;
+        size_t slot;
+};
+void job_table_init(struct job_table *table);
+void job_table_fini(struct job_table *table);
+struct job *job_table_find(const struct job_table *table, uint64_t id); /* NULL = none */
+void job_table_put(struct job_table *table, struct job *job);
+void job_table_take(struct job_table *table, const struct job *job);
+/* The next job, in an order of its own; NULL after the last. Nothing may be put or taken meanwhile. */
+struct job *job_table_next(const struct job_table *table, struct job_cursor *cursor);
+
 /* ---- the whole ---------------------------------------------------------------------------------------------------------- */
 
 #define CORE_STATES (PX_JOB_STATE_SKIPPED + 1)
@@ -513,7 +534,7 @@ struct core {
         struct slab more_slab;
         struct slab attempt_slab;
         struct slab watch_slab;
-        struct px_map jobs; /* id -> struct job */
+        struct job_table jobs;
         uint64_t state_counts[CORE_STATES];
         uint64_t ended_count; /* since the start */
 
