@@ -428,7 +428,15 @@ static bool tree_walk(struct check *check, enum tree_kind kind, const struct tre
 
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 
-void lmdb_check_bytes(struct px_slice bytes, uint64_t clean_transaction,
+static bool is_whole(const struct check *check, const struct state_mark *mark)
+{
+        if (check->bytes.length <= LMDB_CHECK_WHOLE_BYTES)
+                return false;
+        return mark->same_boot || (mark->clean && mark->bytes == check->bytes.length &&
+                                   mark->transaction == check->meta.transaction);
+}
+
+void lmdb_check_bytes(struct px_slice bytes, const struct state_mark *mark,
                       struct lmdb_check_result *result)
 {
         struct check check = {.bytes = bytes, .result = result};
@@ -443,7 +451,7 @@ void lmdb_check_bytes(struct px_slice bytes, uint64_t clean_transaction,
                       (unsigned long long)pages);
                 return;
         }
-        if (clean_transaction != 0 && clean_transaction == check.meta.transaction)
+        if (is_whole(&check, mark))
                 return;
         check.used = px_alloc(pages / 8 + 1);
         if (tree_walk(&check, TREE_MAIN, &check.meta.main))

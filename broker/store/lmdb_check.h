@@ -7,10 +7,10 @@
  * every start       both meta pages, the page size, the numbers of their transactions, the file's size
  * a store up to     the whole file: every page is in one place only, every tree is in order and has the
  * 256 MB, or one    pages and rows it says, every row fits its seal. Damaged rows are named on
- * not stopped in    standard error and left in place (reading refuses them); anything else damaged
- * good order        refuses the start.
- * A larger store that was stopped in good order skips the second part, so that a start takes
- * a fraction of a second. */
+ * after a crash of  standard error and left in place (reading refuses them); anything else damaged
+ * the machine       refuses the start.
+ * A larger store that was stopped in good order, or whose broker was killed while the machine went on
+ * (state_mark.h), skips the second part, so that a start takes a fraction of a second. */
 #ifndef PX_LMDB_CHECK_H
 #define PX_LMDB_CHECK_H
 
@@ -31,9 +31,8 @@ struct lmdb_check_result {
 /* Check in a child process. Refuses: PX_E_DAMAGED, PX_E_VERSION with ret_result->text. Faults: -errno. */
 int lmdb_check(int dir_fd, const struct state_mark *mark, struct lmdb_check_result *ret_result);
 
-/* The same in this process, for the child: `bytes` is the file. Only the meta pages are looked at when
- * its last transaction is `clean_transaction` (0: none is). */
-void lmdb_check_bytes(struct px_slice bytes, uint64_t clean_transaction,
+/* The same in this process, for the child: `bytes` is the file. */
+void lmdb_check_bytes(struct px_slice bytes, const struct state_mark *mark,
                       struct lmdb_check_result *result);
 
 #endif

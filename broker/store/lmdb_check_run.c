@@ -20,7 +20,6 @@ static int file_check(int dir_fd, const struct state_mark *mark, struct lmdb_che
         int fd = openat(dir_fd, LMDB_STORE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         uint64_t bytes = 0;
         void *map;
-        bool clean;
         int code;
 
         if (fd < 0)
@@ -36,8 +35,7 @@ static int file_check(int dir_fd, const struct state_mark *mark, struct lmdb_che
         if (map == MAP_FAILED)
                 return -errno;
         madvise(map, bytes, MADV_WILLNEED);
-        clean = mark->clean && mark->bytes == bytes && bytes > LMDB_CHECK_WHOLE_BYTES;
-        lmdb_check_bytes(px_slice_of(map, bytes), clean ? mark->transaction : 0, result);
+        lmdb_check_bytes(px_slice_of(map, bytes), mark, result);
         return result->code;
 }
 

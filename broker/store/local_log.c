@@ -29,6 +29,7 @@ void local_fail(struct local_log *local, int fault)
         int none = 0;
 
         PX_ASSERT(fault < 0);
+        state_mark_spoil(local->dir_fd);
         atomic_compare_exchange_strong(&local->fault, &none, fault);
         pthread_mutex_lock(&local->mutex);
         pthread_cond_broadcast(&local->journal_wake);

@@ -184,6 +184,8 @@ static int open_store(struct opening *opening)
                 result = lmdb_store_open(&local->store, opening->options.dir,
                                          opening->options.map_bytes, opening->start->refusal,
                                          sizeof(opening->start->refusal));
+        if (result == 0)
+                state_mark_boot(local->dir_fd);
         return result;
 }
 
