@@ -101,7 +101,9 @@ static void fd_add(int fd)
 
 void lib_wake(struct plexus *px)
 {
-        fd_add(px->wake_fd);
+        if (px->polls && !px->woken)
+                fd_add(px->wake_fd);
+        px->woken = true;
 }
 
 void lib_ready(struct plexus *px, int change)

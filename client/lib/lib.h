@@ -56,6 +56,8 @@ struct plexus {
         pthread_mutex_t lock; /* everything below */
         pthread_cond_t changed; /* session began, or is refused for good */
         bool stopping;
+        bool polls; /* the thread waits; wake_fd ends that */
+        bool woken; /* there is work since the thread last looked */
         struct link cmd, data, node;
 
         /* session on cmd */
@@ -120,7 +122,7 @@ int64_t lib_deadline_ms(const struct plexus *px, int64_t timeout_ms);
 /* Wait on a condition under px->lock; false when the deadline has passed. */
 bool lib_wait(struct plexus *px, pthread_cond_t *condition, int64_t deadline_ms);
 void lib_condition_init(pthread_cond_t *condition);
-void lib_wake(struct plexus *px); /* the thread */
+void lib_wake(struct plexus *px); /* the thread; lock held */
 /* A thing that can be taken appeared (+1) or was taken (-1). Lock held. */
 void lib_ready(struct plexus *px, int change);
 /* Refuse because of time: UNREACHABLE with the hop when there is no connection, else TIMED_OUT. */

@@ -14,6 +14,9 @@
 
 #define WORKER_SLOTS_MAX 4096
 #define WORKER_ID_BYTES 16
+/* So long a task may take that only its RESULT is spoken of: one message, and one change of the job,
+ * instead of three. */
+#define WORKER_SAY_MS 2
 
 enum task_state {
         TASK_WAITING = 1, /* accepted; for a thread */
@@ -32,7 +35,8 @@ struct plexus_task {
         enum task_state state;
         atomic_bool cancelled;
         bool dropped;         /* fenced off, or of no interest: its result isn't sent */
-        bool started_due;     /* STARTED is to be said */
+        bool accept_due;      /* ACCEPT is to be said, unless STARTED or RESULT is sooner */
+        bool started_due;     /* STARTED is to be said, unless RESULT is sooner */
         int64_t started_wall_ms, ended_wall_ms;
         int64_t progress_ms;  /* not before: 4 a second */
         bool progress_due;
@@ -61,6 +65,8 @@ struct plexus_worker {
         pthread_t *threads;
         size_t threads_count;
         pthread_cond_t work;    /* a task waits, or leaving */
+        size_t idle;            /* threads that wait for work */
+        bool waking;            /* one of them was called and has not come yet */
         pthread_cond_t changed; /* welcomed, refused, or a task is gone */
 
         struct px_link held;    /* the inventory */
@@ -81,6 +87,7 @@ struct plexus_worker {
         char refused_text[1025];
         bool greeted_data;
         bool bye_due, bye_said;
+        int64_t say_ms;         /* when what is due to be accepted or started is said; 0 = nothing is */
         struct px_buf accepts;  /* struct px_accept: answers to ASSIGN */
         struct px_arena accepts_texts;
 };

@@ -156,6 +156,7 @@ static void poll_all(struct plexus *px)
         count += link_poll_items(&px->cmd, items + count);
         count += link_poll_items(&px->data, items + count);
         count += link_poll_items(&px->node, items + count);
+        px->polls = true;
         pthread_mutex_unlock(&px->lock);
         wait_ms = PX_MAX(0, PX_MIN(wait_ms, LOOP_POLL_MAX_MS));
         zmq_poll(items, (int)count, (long)wait_ms);
@@ -163,6 +164,7 @@ static void poll_all(struct plexus *px)
             read(px->wake_fd, &drained, sizeof(drained)) < 0)
                 PX_ASSERT(errno == EAGAIN || errno == EINTR);
         pthread_mutex_lock(&px->lock);
+        px->polls = false;
 }
 
 static void run_callbacks(struct plexus *px)
@@ -193,9 +195,10 @@ void *loop_run(void *argument)
                 int64_t now_ms = lib_now_ms();
                 bool any = receive_all(px, now_ms);
 
+                px->woken = false;
                 step_all(px, now_ms);
                 run_callbacks(px);
-                if (!any && !px->stopping)
+                if (!any && !px->woken && !px->stopping)
                         poll_all(px);
         }
         session_leave(px);

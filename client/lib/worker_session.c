@@ -145,6 +145,20 @@ static void send_accepts(struct plexus_worker *worker)
         px_arena_reset(&worker->accepts_texts);
 }
 
+/* Tasks that wait for a thread. */
+static void add_accepts(struct plexus_worker *worker)
+{
+        PX_LIST_EACH(&worker->held, link)
+        {
+                struct plexus_task *task = PX_CONTAINER_OF(link, struct plexus_task, held);
+                struct px_accept accept = {.job = {task->job}, .fence = task->fence};
+
+                if (task->accept_due && !task->dropped)
+                        px_buf_append(&worker->accepts, &accept, sizeof(accept));
+                task->accept_due = false;
+        }
+}
+
 /* false when none is due. */
 static bool send_some_started(struct plexus_worker *worker)
 {
@@ -292,9 +306,13 @@ void worker_step(struct plexus *px, int64_t now_ms)
         step_greeter(worker, now_ms);
         if (!worker->welcomed || px->node.state != LINK_UP)
                 return;
+        if (worker->say_ms != 0 && now_ms >= worker->say_ms) {
+                worker->say_ms = 0;
+                add_accepts(worker);
+                while (send_some_started(worker))
+                        continue;
+        }
         send_accepts(worker);
-        while (send_some_started(worker))
-                continue;
         while (send_some_results(worker, now_ms))
                 continue;
         greet_data(worker);
@@ -314,6 +332,8 @@ int64_t worker_deadline_ms(const struct plexus *px)
         deadline_ms = px_greeter_deadline_ms(&worker->greeter);
         if (!worker->welcomed)
                 return deadline_ms;
+        if (worker->say_ms != 0)
+                deadline_ms = PX_MIN(deadline_ms, worker->say_ms);
         PX_LIST_EACH(&worker->held, link)
         {
                 const struct plexus_task *task = PX_CONTAINER_OF(link, struct plexus_task, held);

@@ -38,6 +38,7 @@ void task_end(struct plexus_task *task, int outcome, const char *text)
         task->state = TASK_ENDED;
         task->outcome = outcome;
         task->ended_wall_ms = lib_wall_ms();
+        task->accept_due = false;
         task->started_due = false;
         task->progress_due = false;
         task->due_ms = 0;
@@ -86,6 +87,25 @@ static size_t handler_of(const struct plexus_worker *worker, struct px_slice typ
         return SIZE_MAX;
 }
 
+/* What is due is said soon; said by the thread that owns the socket, which may have to be told. */
+static void say_soon(struct plexus_worker *worker)
+{
+        if (worker->say_ms != 0)
+                return;
+        worker->say_ms = lib_now_ms() + WORKER_SAY_MS;
+        lib_wake(worker->px);
+}
+
+/* Threads are called one at a time: each calls the next when it leaves tasks behind, so that tasks which
+ * take no time are not a change of thread each. */
+static void call_thread(struct plexus_worker *worker)
+{
+        if (px_list_empty(&worker->waiting) || worker->idle == 0 || worker->waking)
+                return;
+        worker->waking = true;
+        pthread_cond_signal(&worker->work);
+}
+
 static void hold(struct plexus_worker *worker, const struct px_assign *assign, size_t handler,
                  struct px_slice input)
 {
@@ -102,7 +122,9 @@ static void hold(struct plexus_worker *worker, const struct px_assign *assign, s
         worker->held_count++;
         px_map_put(&worker->by_job, task->job, task);
         px_list_append(&worker->waiting, &task->link);
-        pthread_cond_signal(&worker->work);
+        task->accept_due = true;
+        say_soon(worker);
+        call_thread(worker);
 }
 
 void task_accept(struct plexus_worker *worker, const struct px_assign *assign)
@@ -126,10 +148,8 @@ void task_accept(struct plexus_worker *worker, const struct px_assign *assign)
                 answer(worker, assign, PX_E_NOT_RUNNABLE, "this worker has no handler for the type");
         else if (px_spec_decode(assign->spec, &arena, &spec) != PX_WIRE_OK)
                 answer(worker, assign, PX_E_NOT_RUNNABLE, "the task's specification is malformed");
-        else {
+        else
                 hold(worker, assign, handler, spec.input);
-                answer(worker, assign, 0, "");
-        }
         px_arena_fini(&arena);
 }
 
@@ -193,17 +213,23 @@ void *worker_thread(void *argument)
                 struct plexus_task *task;
                 const struct worker_handler *handler;
 
-                while (px_list_empty(&worker->waiting) && !worker->leaving)
+                while (px_list_empty(&worker->waiting) && !worker->leaving) {
+                        worker->idle++;
                         pthread_cond_wait(&worker->work, &px->lock);
+                        worker->idle--;
+                        worker->waking = false;
+                }
                 if (px_list_empty(&worker->waiting))
                         break;
                 task = PX_CONTAINER_OF(worker->waiting.next, struct plexus_task, link);
                 px_list_remove(&task->link);
                 task->state = TASK_RUNNING;
+                task->accept_due = false;
                 task->started_due = true;
                 task->started_wall_ms = lib_wall_ms();
                 handler = &worker->handlers[task->type];
-                lib_wake(px);
+                say_soon(worker);
+                call_thread(worker);
                 pthread_mutex_unlock(&px->lock);
                 handler->call(handler->context, task);
                 pthread_mutex_lock(&px->lock);
