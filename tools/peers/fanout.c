@@ -158,7 +158,7 @@ static uint64_t submit_writer(int lines, const char *gate)
         struct plexus_options options = {.program = "fanout", .timeout_ms = 60000};
         char script[1024];
         const char *argv[] = {"/bin/sh", "-c", script, NULL};
-        struct plexus_job_spec spec = {.argv = argv, .cwd = "/", .log_bytes = 1ull << 30};
+        struct plexus_job_spec spec = {.argv = argv, .cwd = "/"};
         plexus *px = NULL;
         uint64_t job;
 

@@ -50,14 +50,17 @@ class Runner:
         self.rows.append((test, peer, variant, metric, float(value), unit))
         self.say("\t".join(map(str, words)))
 
-    def program(self, name, *arguments, environment=None):
+    def program(self, name, *arguments, environment=None, rename=None):
+        """Run a measuring program and take its rows; rename: (test, metric) instead of its own."""
         path = os.path.join(self.build, "tools/peers", name)
         done = subprocess.run([path, *map(str, arguments)], check=False, text=True, timeout=DRIVER_S,
                               stdout=subprocess.PIPE, env=dict(os.environ, **(environment or {})))
         if done.returncode != 0:
             print(f"tools/bench: {name} {arguments} failed with {done.returncode}", file=sys.stderr)
         for line in done.stdout.splitlines():
-            self.row(*line.split("\t"))
+            test, peer, variant, metric, value, unit = line.split("\t")
+            test, metric = rename or (test, metric)
+            self.row(test, peer, variant, metric, value, unit)
 
     def number(self, count):
         return max(20, int(count * self.scale))
@@ -125,7 +128,7 @@ class Runner:
                        check=True, env=environment)
         try:
             self.program("fanout", "plexus", followers, lines,
-                         environment={"PLEXUS_URL": f"local:{folder}/state/broker/run"})
+                         environment={"PLEXUS_URL": f"local:{folder}/state/run"})
         finally:
             subprocess.run([plexus, "down", "--dir", folder + "/state", "--kill", "-q"], check=False,
                            env=environment)
@@ -142,7 +145,7 @@ class Runner:
         server.start()
         before = {field: servers.memory_bytes(server.pid(), field) for field in ("VmRSS", "RssAnon")}
         self.program(server.driver, "submit", server.driver_variant, server.variant, jobs, 1000,
-                     environment=server.environment)
+                     environment=server.environment, rename=("D_backlog", "submit_rate"))
         time.sleep(5)
         for field, metric in (("VmRSS", "rss_per_job"), ("RssAnon", "anon_per_job")):
             used = servers.memory_bytes(server.pid(), field) - before[field]
