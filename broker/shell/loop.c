@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -188,6 +189,7 @@ static void renew_keys(struct shell *shell)
         if (now_ms < shell->keys_due_ms)
                 return;
         shell->keys_due_ms = now_ms + KEYS_EVERY_MS;
+        malloc_trim(0); /* what a burst took and left free between things that stay */
         load_keys(shell);
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sodium.h>
 #include <sys/file.h>
@@ -23,6 +24,7 @@
 
 #define SELF_TEST_MS 5000
 #define FILES_MAX 262144
+#define LARGE_BYTES (256 << 10)
 #define TEXT_ROOM (PRIVATE_TEXT_ROOM + 256)
 #define ENDPOINTS_MAX 3 /* local, tcp, NULL */
 
@@ -94,6 +96,13 @@ static void limit_memory(uint64_t bytes)
         memory.rlim_cur = PX_MIN((rlim_t)bytes, memory.rlim_max);
         PX_ASSERT(setrlimit(RLIMIT_DATA, &memory) == 0);
 #endif
+}
+
+/* Large buffers (groups of batches, messages) have pages of their own and give them back at once;
+ * left to itself the allocator soon takes them from the heap, where they stay among small things. */
+static void separate_large_buffers(void)
+{
+        (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* a sanitizer has an allocator of its own */
 }
 
 static void harden_process(const struct broker_options *options)
@@ -470,6 +479,7 @@ int shell_run(const struct broker_options *options)
         int64_t begun_ms = clock_steady_ms();
         int status;
 
+        separate_large_buffers();
         harden_process(options);
         init(shell, options);
         shell->signal_fd = block_signals();

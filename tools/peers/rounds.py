@@ -146,7 +146,7 @@ class Runner:
         before = {field: servers.memory_bytes(server.pid(), field) for field in ("VmRSS", "RssAnon")}
         self.program(server.driver, "submit", server.driver_variant, server.variant, jobs, 1000,
                      environment=server.environment, rename=("D_backlog", "submit_rate"))
-        time.sleep(5)
+        time.sleep(20)  # until what the burst took was given back
         for field, metric in (("VmRSS", "rss_per_job"), ("RssAnon", "anon_per_job")):
             used = servers.memory_bytes(server.pid(), field) - before[field]
             self.row("D_backlog", server.peer, server.variant, metric, f"{used / jobs:.1f}", "B")
