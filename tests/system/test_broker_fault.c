@@ -66,9 +66,9 @@ TEST(a_broker_that_needs_more_memory_than_it_may_ends_and_has_lost_nothing)
         EXPECT_INT(prlimit(broker.process.pid, RLIMIT_DATA, NULL, &memory), 0);
         EXPECT_U64(memory.rlim_cur, 100000000);
         submit(&broker, 7);
-        EXPECT_INT(prlimit(broker.process.pid, RLIMIT_DATA, &none_left, NULL), 0);
         dealer_open_local(&dealer, &broker, "cmd");
         EXPECT(dealer_greet(&dealer, (struct px_session_id){0}, ANSWER_MS));
+        EXPECT_INT(prlimit(broker.process.pid, RLIMIT_DATA, &none_left, NULL), 0);
         for (uint64_t number = 1; status < 0 && number < 1000; number++) {
                 dealer_submit(&dealer, number, 4096, "/bin/true");
                 status = process_wait(&broker.process, 1);
