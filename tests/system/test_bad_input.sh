@@ -106,8 +106,8 @@ an_unknown_key_and_a_wrong_broker_get_no_word() {
         local secret broker
         secret=$(printf '%064d' 7)
         broker=2bd11ce8c0a0b7b8a5f5f8a4e7c2c2d9b8b1f0e4a3d2c1b0a9f8e7d6c5b4a312
-        as "$(make_token "$secret")" expect 6 status --timeout 2s && said err key &&
-                as "$(make_token "$secret$broker")" expect 6 status --timeout 2s && said err key &&
+        as "$(make_token "$secret")" expect 6 status --timeout 1s && said err key &&
+                as "$(make_token "$secret$broker")" expect 6 status --timeout 1s && said err key &&
                 held_by system/test_broker an_unknown_key_gets_no_word a_peer_that_expects_another_broker_gets_no_word \
                         a_peer_without_a_key_gets_no_word_over_tcp && serves
 }
