@@ -210,7 +210,8 @@ static int open_feed(struct opening *opening)
 {
         struct feed_limits limits = {.bytes = opening->options.feed_keep_bytes,
                                      .events = opening->options.feed_keep_events,
-                                     .age_ms = opening->options.feed_keep_ms};
+                                     .age_ms = opening->options.feed_keep_ms,
+                                     .file_bytes = opening->options.feed_file_bytes};
         struct local_log *local = opening->local;
         int result = feed_open(&local->feed, local->feed_fd, &limits, local->store.applied.fed,
                                journal_first(&local->journal));

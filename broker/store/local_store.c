@@ -303,7 +303,7 @@ void *local_store_run(void *local_log)
 {
         struct local_log *local = local_log;
         int64_t passed_ms = disk_now_ms() + FEED_FLUSH_MS;
-        int64_t housekeeping_ms = disk_now_ms() + HOUSEKEEPING_MS;
+        int64_t housekeeping_ms = disk_now_ms(); /* at a start, and each minute */
         int result = 0;
 
         while (result == 0 && !store_is_done(local))

@@ -45,6 +45,7 @@ struct px_log_options {
         uint64_t feed_keep_bytes;   /* 0 = 4 GB */
         uint64_t feed_keep_events;  /* 0 = 10 M */
         uint64_t feed_keep_ms;      /* 0 = 7 days */
+        uint64_t feed_file_bytes;   /* removed as a whole; 0 = 64 MiB */
         bool any_filesystem;        /* accept network and overlay directories */
 };
 

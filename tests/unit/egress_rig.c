@@ -3,6 +3,7 @@
 #include "egress_rig.h"
 
 #include <czmq.h>
+#include <glob.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -37,6 +38,7 @@ static struct {
         struct px_slice blob; /* that jobs use from now on */
         struct socket_identity identity;
         struct rig_peer peers[PEERS_MAX];
+        struct rig_limits limits;
         size_t peers_count;
         struct px_buf frame;
         struct px_buf text;
@@ -128,6 +130,8 @@ static void start_egress(void)
                                          .events_endpoints = events_endpoints,
                                          .secure = secure,
                                          .secure_context = &rig.identity,
+                                         .segment_bytes = rig.limits.segment_bytes,
+                                         .log_keep_bytes = rig.limits.log_keep_bytes,
                                          .epoch = EPOCH};
 
         snprintf(logs, sizeof logs, "%s/logs", rig.dir);
@@ -141,18 +145,33 @@ static void start_egress(void)
                 test_fail(__FILE__, __LINE__, "%s", text);
 }
 
+void rig_limits(struct rig_limits limits)
+{
+        rig.limits = limits;
+}
+
+static void open_log(void)
+{
+        struct px_log_options options = {.dir = rig.dir,
+                                         .map_bytes = 64u << 20,
+                                         .ballast_bytes = 65536,
+                                         .segment_bytes = 1u << 20,
+                                         .feed_file_bytes = rig.limits.feed_file_bytes,
+                                         .feed_keep_events = rig.limits.feed_keep_events,
+                                         .any_filesystem = true};
+        struct px_log_start start = {0};
+
+        EXPECT_INT(px_log_open_local(&options, 1000, &rig.log, &start), PX_OK);
+        rig.index = start.index;
+}
+
 void rig_start(void)
 {
-        struct px_log_options options = {.map_bytes = 64u << 20, .ballast_bytes = 65536,
-                                         .segment_bytes = 1u << 20, .any_filesystem = true};
-        struct px_log_start start = {0};
         static bool once;
 
         test_cleanup(stop, NULL);
         rig.dir = test_temp_dir();
-        options.dir = rig.dir;
-        EXPECT_INT(px_log_open_local(&options, 1000, &rig.log, &start), PX_OK);
-        rig.index = start.index;
+        open_log();
         if (!once)
                 zsys_handler_set(NULL);
         once = true;
@@ -163,13 +182,47 @@ void rig_start(void)
         start_egress();
 }
 
-void rig_restart(void)
+static void stop_egress(void)
 {
         close_peers();
         egress_stop(rig.egress);
         rig.egress = NULL;
         blobs_close(rig.blobs);
+        rig.blobs = NULL;
+}
+
+void rig_restart(void)
+{
+        stop_egress();
         set_keys(RIG_ADMIN);
+        start_egress();
+}
+
+static size_t feed_files(void)
+{
+        char pattern[300];
+        glob_t found;
+        size_t count;
+
+        snprintf(pattern, sizeof pattern, "%s/feed/*.feed", rig.dir);
+        count = glob(pattern, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+        globfree(&found);
+        return count;
+}
+
+void rig_forget_events(void)
+{
+        size_t before;
+
+        stop_egress();
+        px_log_close(rig.log);
+        rig.log = NULL;
+        before = feed_files();
+        open_log();
+        for (int left_ms = WAIT_MS; feed_files() >= before; left_ms -= 5) {
+                EXPECT(left_ms > 0);
+                poll(NULL, 0, 5);
+        }
         start_egress();
 }
 
@@ -478,7 +531,7 @@ void rig_expect_silence(struct rig_peer *peer)
         EXPECT_TEXT(name_of(peer->message.header.type), "PONG");
 }
 
-struct rig_peer *rig_connect(enum rig_who who)
+static struct rig_peer *connect_peer(enum rig_who who, int ahead)
 {
         struct rig_peer *peer = &rig.peers[rig.peers_count];
         char endpoint[300];
@@ -490,11 +543,22 @@ struct rig_peer *rig_connect(enum rig_who who)
         zmq_msg_init(&peer->frame);
         zmq_msg_init(&peer->payload);
         rig.peers_count++;
+        zmq_setsockopt(peer->socket, ZMQ_RCVHWM, &ahead, sizeof ahead);
         zmq_setsockopt(peer->socket, ZMQ_LINGER, &linger, sizeof linger);
         snprintf(endpoint, sizeof endpoint, "ipc://%s/data", rig.dir);
         EXPECT_INT(zmq_connect(peer->socket, endpoint), 0);
         rig_expect_silence(peer); /* the handshake is over: the next peer may be somebody else */
         return peer;
+}
+
+struct rig_peer *rig_connect(enum rig_who who)
+{
+        return connect_peer(who, 1000);
+}
+
+struct rig_peer *rig_connect_slow(enum rig_who who)
+{
+        return connect_peer(who, 1);
 }
 
 struct rig_message *rig_published(struct rig_peer *subscriber, const char *topic, uint16_t type)
@@ -508,6 +572,18 @@ struct rig_message *rig_published(struct rig_peer *subscriber, const char *topic
         EXPECT(receive(subscriber));
         EXPECT_TEXT(name_of(subscriber->message.header.type), name_of(type));
         return &subscriber->message;
+}
+
+bool rig_next_log(struct rig_peer *subscriber, struct px_m_pub_log *ret_log)
+{
+        char topic[64];
+
+        EXPECT(zmq_recv(subscriber->socket, topic, sizeof topic, 0) > 0);
+        EXPECT(receive(subscriber));
+        if (subscriber->message.header.type != PX_M_PUB_LOG)
+                return false;
+        EXPECT_INT(px_m_pub_log_decode(subscriber->message.body, &rig.arena, ret_log), PX_WIRE_OK);
+        return true;
 }
 
 struct rig_peer *rig_subscribe(struct px_m_pub_events *ret_first)

@@ -25,9 +25,19 @@ struct rig_message {
         struct px_slice payload;
 };
 
+/* Of storage, to be set before rig_start(); 0 = as usual. */
+struct rig_limits {
+        uint64_t segment_bytes;
+        uint64_t log_keep_bytes;
+        uint64_t feed_file_bytes;
+        uint64_t feed_keep_events;
+};
+void rig_limits(struct rig_limits limits);
 void rig_start(void);
 /* Stop egress and start it again on what the disk holds; peers reconnect with rig_connect(). */
 void rig_restart(void);
+/* The same with the log, until the first of its old events are removed. */
+void rig_forget_events(void);
 void rig_revoke(enum rig_who who);
 struct egress *rig_egress(void);
 
@@ -61,6 +71,8 @@ uint64_t rig_events(uint64_t job, enum rig_who owner, uint32_t count);
 /* ---- peers -------------------------------------------------------------------------------------------- */
 
 struct rig_peer *rig_connect(enum rig_who who);
+/* The same, taking over only one message ahead of those that the test takes. */
+struct rig_peer *rig_connect_slow(enum rig_who who);
 /* A subscriber to everything on `events`; returns when it is counted, with the number it was told. */
 struct rig_peer *rig_subscribe(struct px_m_pub_events *ret_first);
 /* Watch the subscriber's connection: then the test waits for one of ZeroMQ's events on it. */
@@ -71,6 +83,8 @@ void rig_expect_event(struct rig_peer *subscriber, int event);
 bool rig_hears(struct rig_peer *subscriber);
 /* Its next message: topic, body, payload. The test fails if the type is another. */
 struct rig_message *rig_published(struct rig_peer *subscriber, const char *topic, uint16_t type);
+/* Take the subscriber's next message. false = it is no output. */
+bool rig_next_log(struct rig_peer *subscriber, struct px_m_pub_log *ret_log);
 void rig_send(struct rig_peer *peer, const struct px_buf *frame, struct px_slice payload);
 /* The next message but PONG; the test fails if it isn't of this type. */
 struct rig_message *rig_expect(struct rig_peer *peer, uint16_t type);
