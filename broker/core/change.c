@@ -285,6 +285,8 @@ static void purge_rows(struct core *core, uint64_t id, const struct px_job_row *
         struct row_key owner = row_key_u32(row->owner.value);
 
         row_key_add_u64(&owner, id);
+        if (row->flags & JOB_HAS_ENVIRONMENT)
+                share_release(core, id);
         delete_row(core, PX_TABLE_DONE, &key);
         delete_row(core, PX_TABLE_OWNER, &owner);
         delete_chunks(core, PX_TABLE_SPEC, id, row->spec_chunks);

@@ -96,7 +96,7 @@ struct core_batch {
 /* Which rows should be handed in as facts with this command: (table, key) pairs, appended to keys
  * in the format of rows.h (operation ROWS_PUT, empty value). A malformed command wants nothing.
  * Ask again with the facts filled in until nothing is appended: an ended job's row says which
- * attempt and result rows END needs (at most two rounds). */
+ * attempt and result rows END needs (at most three rounds). */
 void core_wants(const struct core *core, const struct core_command *command, struct px_buf *keys);
 
 /* ---- output ---------------------------------------------------------------------------------------- */

@@ -17,7 +17,8 @@ static uint64_t overlay_hash(uint8_t table, struct px_slice key)
 static bool overlay_wants(uint8_t table)
 {
         return table == PX_TABLE_DONE || table == PX_TABLE_KEY || table == PX_TABLE_NAME ||
-               table == PX_TABLE_ATTEMPT || table == PX_TABLE_RESULT || table == PX_TABLE_BLOB;
+               table == PX_TABLE_ATTEMPT || table == PX_TABLE_RESULT || table == PX_TABLE_BLOB ||
+               table == PX_TABLE_SPEC || table == PX_TABLE_ENVIRONMENT;
 }
 
 static struct row row_at(const struct core *core, size_t offset)

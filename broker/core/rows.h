@@ -27,7 +27,8 @@ enum {
         JOB_HAS_KEY = 32,
         JOB_HAS_BLOB = 64,
         JOB_HAS_PROGRESS = 128,
-        JOB_STORED_FLAGS = 255,
+        JOB_HAS_ENVIRONMENT = 256,
+        JOB_STORED_FLAGS = 511,
 };
 
 struct row {

@@ -9,6 +9,7 @@
 #define PX_CORE_STATE_H
 
 #include "core.h"
+#include "environment.h"
 #include "px_session.h"
 
 #define CORE_ID_BYTES 16 /* cluster, boot and spool ids */
@@ -23,7 +24,7 @@
 
 /* Flags of a job beside those in its row (rows.h). */
 enum {
-        JOB_WATCHED = 256,
+        JOB_WATCHED = 1024,
 };
 
 enum timer_kind {
@@ -413,6 +414,17 @@ void command_take(struct core *core, const struct core_command *command); /* com
 /* ---- requests ------------------------------------------------------------------------------------------------ */
 
 void submit_take(struct core *core, const struct px_m_submit *submit);   /* submit.c */
+/* The environment that the jobs of a SUBMIT name (share.c): {0}, share_add() for each job that is
+ * accepted, share_flush() at the end. */
+struct sharing {
+        bool open;
+        struct row_key key;
+        struct px_slice bytes;
+        struct px_environment_row row;
+};
+void share_add(struct core *core, struct sharing *sharing, struct px_slice environment);
+void share_flush(struct core *core, struct sharing *sharing);
+void share_release(struct core *core, uint64_t job); /* it is purged; its rows are still there */
 void change_take(struct core *core, const struct px_m_change *change);   /* change.c */
 void retention_take(struct core *core, const struct px_m_retention *retention);
 void node_change_take(struct core *core, const struct px_m_node_change *change); /* drain.c */

@@ -292,8 +292,27 @@ static void put_owner(struct core *core, const struct job *job)
         put_row(core, PX_TABLE_OWNER, &key, PX_SLICE_NONE);
 }
 
-static struct job *submit_apply(struct core *core, const struct px_submit_job *item,
-                                const struct shape *shape, uint64_t content)
+/* The specification, its environment shared if that is worth it. */
+static void put_spec(struct core *core, struct job *job, struct sharing *sharing,
+                     struct px_slice spec)
+{
+        struct px_slice environment;
+
+        if (environment_cut(spec, &environment)) {
+                share_add(core, sharing, environment);
+                job->flags |= JOB_HAS_ENVIRONMENT;
+                px_buf_reset(&core->frame);
+                environment_store(&sharing->key, spec, environment, &core->frame);
+                spec = px_buf_slice(&core->frame);
+        }
+        job->spec_chunks =
+                (uint16_t)((spec.length + ROWS_VALUE_BYTES_MAX - 1) / ROWS_VALUE_BYTES_MAX);
+        put_row_chunks(core, PX_TABLE_SPEC, job->id, spec);
+}
+
+static struct job *submit_apply(struct core *core, struct sharing *sharing,
+                                const struct px_submit_job *item, const struct shape *shape,
+                                uint64_t content)
 {
         struct job *job = job_new(core, core->next_job++);
         int reason;
@@ -302,10 +321,8 @@ static struct job *submit_apply(struct core *core, const struct px_submit_job *i
         job->shape = shape->id;
         shape_hold(core, job);
         job->submitted_wall_ms = core->wall_ms;
-        job->spec_chunks = (uint16_t)((item->spec.length + ROWS_VALUE_BYTES_MAX - 1) /
-                                      ROWS_VALUE_BYTES_MAX);
         set_policy(core, job, item);
-        put_row_chunks(core, PX_TABLE_SPEC, job->id, item->spec);
+        put_spec(core, job, sharing, item->spec);
         put_name(core, job, item);
         put_owner(core, job);
         put_blob(core, job, item);
@@ -320,7 +337,7 @@ static struct job *submit_apply(struct core *core, const struct px_submit_job *i
 }
 
 static struct fate submit_one(struct core *core, struct session *session,
-                                 const struct px_submit_job *item)
+                              struct sharing *sharing, const struct px_submit_job *item)
 {
         struct fate fate = check_policy(item);
         uint64_t content = item->key.length > 0 ? submit_content(core, item) : 0;
@@ -347,7 +364,7 @@ static struct fate submit_one(struct core *core, struct session *session,
                                    });
         if (shape == NULL)
                 return refused(PX_E_LIMIT, "too many different resource requests");
-        job = submit_apply(core, item, shape, content);
+        job = submit_apply(core, sharing, item, shape, content);
         if (item->notify)
                 (void)watch_add(core, session, job);
         return accepted(job->id);
@@ -358,6 +375,7 @@ void submit_take(struct core *core, const struct px_m_submit *submit)
         struct session *session = session_begin(core, submit->session, submit->done_below, true);
         struct px_m_submitted answer = {0};
         struct px_answer_run *runs;
+        struct sharing sharing = {0};
         size_t count = 0;
 
         if (session == NULL)
@@ -373,11 +391,12 @@ void submit_take(struct core *core, const struct px_m_submit *submit)
         }
         runs = px_arena_alloc(&core->scratch, (submit->jobs_count + 1) * sizeof(*runs));
         for (size_t i = 0; i < submit->jobs_count; i++) {
-                struct fate fate = submit_one(core, session, &submit->jobs[i]);
+                struct fate fate = submit_one(core, session, &sharing, &submit->jobs[i]);
 
                 count = run_add(runs, count, &fate);
                 px_arena_reset(&core->item);
         }
+        share_flush(core, &sharing);
         answer.runs = runs;
         answer.runs_count = count;
         FRAME(core, submitted, &answer, core->command->header.correlation);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wants.c - which rows a command needs that RAM doesn't hold. Layer: L2 (broker/core).
- * Asked in rounds: what a fact of the first round says may want more (an ended job's attempt). */
+ * Asked in rounds: what a fact of one round says may want more (an ended job's attempt; the
+ * specification of one that is purged, and then its environment). */
 #include "state.h"
 
 struct wants {
@@ -41,6 +42,8 @@ static const struct core_fact *want(struct wants *wants, uint8_t table, const st
 static void want_submit(struct wants *wants)
 {
         struct px_m_submit submit;
+        struct px_slice last = PX_SLICE_NONE;
+        struct px_slice environment;
 
         if (px_m_submit_decode(wants->command->body, &wants->arena, &submit) != PX_WIRE_OK)
                 return;
@@ -51,6 +54,12 @@ static void want_submit(struct wants *wants)
                 if (submit.jobs[i].key.length > 0) {
                         key = submit_key(owner, submit.jobs[i].key);
                         (void)want(wants, PX_TABLE_KEY, &key);
+                }
+                if (environment_cut(submit.jobs[i].spec, &environment) &&
+                    !px_slice_equal(environment, last)) {
+                        key = environment_key(owner, environment);
+                        (void)want(wants, PX_TABLE_ENVIRONMENT, &key);
+                        last = environment;
                 }
                 if (submit.jobs[i].blob.length > 0) {
                         key = submit_blob_key(owner, submit.jobs[i].blob);
@@ -70,6 +79,28 @@ static bool want_done(struct wants *wants, uint64_t id, struct px_job_row *ret_r
         fact = want(wants, PX_TABLE_DONE, &key);
         return fact != NULL &&
                px_job_row_decode(fact->value, &wants->arena, ret_row) == PX_WIRE_OK;
+}
+
+/* What a purge takes along: the environment that its specification names. */
+static void want_purge(struct wants *wants, uint64_t id)
+{
+        const struct job *job = job_find(wants->core, id);
+        struct row_key spec = row_key_u64(id);
+        const struct core_fact *fact;
+        struct px_job_row row = {0};
+        struct row_key key;
+
+        /* An active one may end earlier in the same step. */
+        if (job != NULL)
+                row.flags = job->flags;
+        else if (!want_done(wants, id, &row))
+                return;
+        if ((row.flags & JOB_HAS_ENVIRONMENT) == 0)
+                return;
+        row_key_add_u16(&spec, 0);
+        fact = want(wants, PX_TABLE_SPEC, &spec);
+        if (fact != NULL && environment_named(fact->value, &key))
+                (void)want(wants, PX_TABLE_ENVIRONMENT, &key);
 }
 
 /* What END says of an ended job. */
@@ -121,7 +152,10 @@ static void want_change(struct wants *wants)
                 struct row_key key = row_key_u64(change.jobs[i].value);
                 struct px_job_row row;
 
-                (void)want_done(wants, change.jobs[i].value, &row);
+                if (change.change == PX_CHANGE_PURGE)
+                        want_purge(wants, change.jobs[i].value);
+                else
+                        (void)want_done(wants, change.jobs[i].value, &row);
                 if (change.change == PX_CHANGE_RENAME)
                         (void)want(wants, PX_TABLE_NAME, &key);
         }
@@ -146,12 +180,11 @@ static void want_key_and_job(struct wants *wants, struct px_slice bytes)
 static void want_retention(struct wants *wants)
 {
         struct px_m_retention retention;
-        struct px_job_row row;
 
         if (px_m_retention_decode(wants->command->body, &wants->arena, &retention) != PX_WIRE_OK)
                 return;
         for (size_t i = 0; i < retention.jobs_count; i++)
-                (void)want_done(wants, retention.jobs[i].value, &row);
+                want_purge(wants, retention.jobs[i].value);
         for (size_t i = 0; i < retention.keys_count; i++)
                 want_key_and_job(wants, retention.keys[i]);
 }

@@ -3,7 +3,7 @@
 #include "assigns.h"
 
 #include "px_schema.h"
-#include "rows.h"
+#include "spec_read.h"
 
 /* What an item takes beyond its texts and spec, generously. */
 #define ITEM_BYTES 128
@@ -24,6 +24,7 @@ struct assigns {
         void *context;
         struct px_map by_peer; /* -> struct open_message */
         struct px_link open;   /* in the order of their first item */
+        struct px_buf stored;
         struct px_buf spec;
         struct px_buf frame;
 };
@@ -55,6 +56,7 @@ void assigns_free(struct assigns *assigns)
                 message_free(assigns,
                              PX_CONTAINER_OF(assigns->open.next, struct open_message, link));
         px_map_fini(&assigns->by_peer);
+        px_buf_fini(&assigns->stored);
         px_buf_fini(&assigns->spec);
         px_buf_fini(&assigns->frame);
         px_free(assigns);
@@ -117,36 +119,16 @@ static struct open_message *message_with_room(struct assigns *assigns, uint64_t 
         return message != NULL ? message : message_new(assigns, peer, node_session);
 }
 
-static bool join_chunk(void *context, struct px_slice key, struct px_slice value)
-{
-        (void)key;
-        px_buf_append_slice(context, value);
-        return true;
-}
-
-/* Join the chunks of the job's spec in assigns->spec. */
-static int read_spec(struct assigns *assigns, struct px_log *log, struct px_job_id job)
-{
-        struct row_key prefix = row_key_u64(job.value);
-        uint64_t damaged = 0;
-        int result;
-
-        px_buf_reset(&assigns->spec);
-        result = px_read_each(log, PX_TABLE_SPEC, row_key_slice(&prefix), join_chunk,
-                              &assigns->spec, &damaged);
-        if (result == PX_E_DAMAGED || damaged > 0)
-                return PX_E_DAMAGED;
-        return result != PX_OK || assigns->spec.length == 0 ? PX_E_ABSENT : PX_OK;
-}
-
 int assigns_add(struct assigns *assigns, struct px_log *log, uint64_t peer, uint64_t node_session,
                 const struct px_assign *item)
 {
-        int result = read_spec(assigns, log, item->job);
         struct open_message *message;
         struct px_assign *kept;
         size_t bytes;
+        int result;
 
+        px_buf_reset(&assigns->spec);
+        result = spec_read(log, item->job, &assigns->stored, &assigns->spec);
         if (result != PX_OK)
                 return result;
         bytes = assigns->spec.length + item->task_type.length + item->principal.length +

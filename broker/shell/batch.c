@@ -5,7 +5,7 @@
 
 #include "px_codec.h"
 
-#define PREFETCH_ROUNDS_MAX 3 /* core_wants() promises two */
+#define PREFETCH_ROUNDS_MAX 4 /* core_wants() promises three */
 
 struct batch *batch_new(void)
 {

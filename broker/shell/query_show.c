@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* query_show.c - SHOW: one job in full; LOG_AT: a range of its output. Layer: L4 (broker/shell). */
 #include "egress_inside.h"
+#include "environment.h"
 
 #define ATTEMPTS_BYTES (192u << 10) /* of the attempts in an answer */
 #define ATTEMPTS_MAX 1024
@@ -88,6 +89,32 @@ static void join_lengths(struct egress *egress, uint32_t attempt, struct px_m_jo
         }
 }
 
+/* Put the shared environment back into the stored form of a specification. */
+static bool join_environment(struct px_view *view, struct px_buf *spec)
+{
+        struct px_buf stored = {0};
+        struct px_buf environment = {0};
+        struct row_key prefix;
+        struct px_slice key, value;
+        int result;
+
+        if (!environment_named(px_buf_slice(spec), &prefix))
+                return true;
+        stored = px_buf_take(spec);
+        result = px_view_seek(view, PX_TABLE_ENVIRONMENT_DATA, row_key_slice(&prefix), false, &key,
+                              &value);
+        while (result == PX_OK && key.length > prefix.length &&
+               memcmp(key.data, prefix.bytes, prefix.length) == 0) {
+                px_buf_append_slice(&environment, value);
+                result = px_view_next(view, &key, &value);
+        }
+        result = environment.length > 0 && environment_join(px_buf_slice(&stored),
+                                                            px_buf_slice(&environment), spec);
+        px_buf_fini(&environment);
+        px_buf_fini(&stored);
+        return result;
+}
+
 /* Everything of the job into answer, spec and result; a monitor sees neither of these two. */
 static int show(struct egress *egress, const struct egress_peer *peer, struct px_view *view,
                 struct px_m_job *answer, struct px_buf *spec, struct px_buf *result)
@@ -106,6 +133,7 @@ static int show(struct egress *egress, const struct egress_peer *peer, struct px
         if (peer->role == PX_ROLE_MONITOR)
                 return PX_OK;
         if (!join_chunks(view, PX_TABLE_SPEC, answer->view.job, row.spec_chunks, spec) ||
+            !join_environment(view, spec) ||
             !join_chunks(view, PX_TABLE_RESULT, answer->view.job, row.result_chunks, result))
                 return PX_E_DAMAGED;
         answer->spec = px_buf_slice(spec);

@@ -420,7 +420,7 @@ static void said_command(struct driver *driver, struct said *said, struct core_c
         EXPECT_INT(px_wire_get_header(px_buf_slice(&said->frame), &ret->header, &ret->body),
                    PX_WIRE_OK);
         for (int rounds = 0; said_fact_round(driver, said, ret); rounds++)
-                PX_ASSERT(rounds < 2);
+                PX_ASSERT(rounds < 3);
 }
 
 static void step(struct driver *driver)

@@ -3,8 +3,9 @@
  * hands rows to the log, releases effects when they are durable, crashes and starts again. */
 #include "rows.h"
 #include "sim_inside.h"
+#include "spec_read.h"
 
-#define FACT_ROUNDS 3 /* a row may name further rows */
+#define FACT_ROUNDS 4 /* a row may name further rows */
 
 /* ---- commands ---------------------------------------------------------------------------------
  */
@@ -90,22 +91,14 @@ static void broker_send(struct sim *sim, uint64_t peer, struct px_slice frame)
                 broker_tell_shell(sim, PX_M_PEER_GONE, peer); /* seen by the send, or later */
 }
 
-static bool join_spec(void *context, struct px_slice key, struct px_slice value)
-{
-        (void)key;
-        px_buf_append_slice(context, value);
-        return true;
-}
-
 static void broker_assign(struct sim *sim, const struct core_effect *effect)
 {
         struct px_assign item = effect->assign.item;
         struct px_m_assign message = {
                 .session = effect->assign.node_session, .items = &item, .items_count = 1};
-        struct row_key key = row_key_u64(item.job.value);
+        struct px_buf stored = {0};
         struct px_buf spec = {0};
-        int result = px_read_each(sim->broker.log, PX_TABLE_SPEC, row_key_slice(&key), join_spec,
-                                  &spec, NULL);
+        int result = spec_read(sim->broker.log, item.job, &stored, &spec);
 
         SIM_CHECK(sim, result == PX_OK, "the specification of job %llu cannot be read",
                   (unsigned long long)item.job.value);
@@ -115,6 +108,7 @@ static void broker_assign(struct sim *sim, const struct core_effect *effect)
         px_m_assign_frame(&message, 0, 0, &sim->frame);
         broker_send(sim, effect->peer, px_buf_slice(&sim->frame));
         px_buf_fini(&spec);
+        px_buf_fini(&stored);
 }
 
 static void broker_effect(struct sim *sim, const struct core_effect *effect)

@@ -203,6 +203,8 @@ void broker_fini(struct sim *sim);
  */
 
 /* What a job does, carried in its specification. */
+#define SIM_ENVIRONMENT_BYTES 200
+
 struct plan {
         uint32_t run_ms;
         uint32_t out_bytes;
@@ -210,7 +212,7 @@ struct plan {
         uint8_t outcome; /* enum px_outcome */
         uint8_t progress;
         uint8_t refuse;        /* in how many of 8 starts its program isn't found */
-        uint8_t unused;        /* no padding: equal plans are equal bytes */
+        uint8_t environment;   /* one of a few; 0 = none. No padding: equal plans are equal bytes */
         uint32_t result_bytes; /* of a task; at most UINT16_MAX */
 };
 

@@ -494,6 +494,18 @@ static size_t stored_blob_use(struct sim *sim, const struct px_job_row *row, uin
         return 1;
 }
 
+static bool count_environment(void *context, struct px_slice key, struct px_slice value)
+{
+        struct px_arena arena = {0};
+        struct px_environment_row row = {0};
+
+        (void)key;
+        PX_ASSERT(px_environment_row_decode(value, &arena, &row) == PX_WIRE_OK && row.jobs > 0);
+        *(size_t *)context += row.jobs;
+        px_arena_fini(&arena);
+        return true;
+}
+
 static bool count_row(void *context, struct px_slice key, struct px_slice value)
 {
         (void)key;
@@ -503,7 +515,7 @@ static bool count_row(void *context, struct px_slice key, struct px_slice value)
 }
 
 static int stored_state(struct sim *sim, uint8_t table, uint64_t job, size_t *blobs,
-                        size_t *progress)
+                        size_t *progress, size_t *sharers)
 {
         struct px_buf value = {0};
         struct px_job_row row;
@@ -518,6 +530,7 @@ static int stored_state(struct sim *sim, uint8_t table, uint64_t job, size_t *bl
                 SIM_CHECK(sim, result == PX_WIRE_OK, "the row of job %llu is malformed", ID(job));
                 state = row.state;
                 *blobs += stored_blob_use(sim, &row, job);
+                *sharers += (row.flags & JOB_HAS_ENVIRONMENT) != 0;
                 *progress += (row.flags & JOB_HAS_PROGRESS) != 0;
         }
         px_buf_fini(&value);
@@ -527,12 +540,12 @@ static int stored_state(struct sim *sim, uint8_t table, uint64_t job, size_t *bl
 void oracle_loaded(struct sim *sim)
 {
         struct oracle *oracle = &sim->oracle;
-        size_t blobs = 0, uses = 0, progress = 0, kept = 0;
+        size_t blobs = 0, uses = 0, progress = 0, kept = 0, sharers = 0, counted = 0;
 
         for (size_t i = 0; i < oracle->job_ids_count; i++) {
                 const struct oracle_job *job = oracle_job(sim, oracle->job_ids[i]);
-                int active = stored_state(sim, PX_TABLE_JOB, job->id, &blobs, &progress);
-                int done = stored_state(sim, PX_TABLE_DONE, job->id, &blobs, &progress);
+                int active = stored_state(sim, PX_TABLE_JOB, job->id, &blobs, &progress, &sharers);
+                int done = stored_state(sim, PX_TABLE_DONE, job->id, &blobs, &progress, &sharers);
 
                 SIM_CHECK(sim, active == 0 || done == 0, "job %llu is active and ended",
                           ID(job->id));
@@ -543,6 +556,10 @@ void oracle_loaded(struct sim *sim)
         }
         px_read_each(sim->broker.log, PX_TABLE_BLOB_USE, PX_SLICE_NONE, count_row, &uses, NULL);
         px_read_each(sim->broker.log, PX_TABLE_PROGRESS, PX_SLICE_NONE, count_row, &kept, NULL);
+        px_read_each(sim->broker.log, PX_TABLE_ENVIRONMENT, PX_SLICE_NONE, count_environment,
+                     &counted, NULL);
+        SIM_CHECK(sim, counted == sharers, "environments count %zu jobs, %zu share one", counted,
+                  sharers);
         SIM_CHECK(sim, kept == progress, "progress of %zu jobs is kept, %zu have some", kept,
                   progress);
         SIM_CHECK(sim, uses == blobs, "%zu files are kept for %zu jobs", uses, blobs);

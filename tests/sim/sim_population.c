@@ -29,16 +29,25 @@ static struct plan random_plan(struct sim *sim)
                 .err_bytes = one_in(sim, 4) ? (uint32_t)sim_below(sim, 3000) : 0,
                 .outcome = outcomes[sim_below(sim, PX_COUNT_OF(outcomes))],
                 .progress = one_in(sim, 3),
+                .environment = (uint8_t)sim_below(sim, 4),
                 .refuse = one_in(sim, 10) ? 4 : 0,
         };
 }
 
-static struct px_slice encode_spec(struct client *client, const struct px_spec *spec)
+/* One of a few environments, or none, as the plan says. */
+static struct px_slice encode_spec(struct client *client, const struct px_spec *spec,
+                                   const struct plan *plan)
 {
+        char value[SIM_ENVIRONMENT_BYTES];
+        struct px_variable variable = {px_slice_text("PLAN"), px_slice_of(value, sizeof(value))};
+        struct px_spec whole = *spec;
         struct px_buf bytes = {0};
         struct px_slice kept;
 
-        px_spec_encode(spec, &bytes);
+        memset(value, 'a' + (int)plan->environment, sizeof(value));
+        whole.env = &variable;
+        whole.env_count = plan->environment != 0;
+        px_spec_encode(&whole, &bytes);
         kept = px_arena_copy(&client->arena, px_buf_slice(&bytes));
         px_buf_fini(&bytes);
         return kept;
@@ -59,7 +68,7 @@ static struct px_slice spec_of_plan(struct client *client, const struct plan *pl
 
         memcpy(input, plan, sizeof(*plan));
         spec.input = px_slice_of(input, sizeof(*plan) + padding);
-        return encode_spec(client, &spec);
+        return encode_spec(client, &spec, plan);
 }
 
 /* Standard input is a stored file, so the plan is an argument. The file's name says whether it is
@@ -80,7 +89,7 @@ static void item_blob(struct sim *sim, struct client *client, const struct plan 
         };
 
         item->blob = px_arena_copy(&client->arena, spec.blob);
-        item->spec = encode_spec(client, &spec);
+        item->spec = encode_spec(client, &spec, plan);
 }
 
 static struct plan random_item(struct sim *sim, struct client *client, struct px_submit_job *item)

@@ -161,6 +161,11 @@ static struct plan plan_of_spec(struct sim *sim, struct px_slice bytes)
         carrier = spec.blob.length > 0 ? spec.argv[1] : spec.input;
         SIM_CHECK(sim, carrier.length >= sizeof(plan), "a specification lost its input");
         memcpy(&plan, carrier.data, sizeof(plan));
+        SIM_CHECK(sim, spec.env_count == (plan.environment != 0) &&
+                               (spec.env_count == 0 ||
+                                (spec.env[0].value.length == SIM_ENVIRONMENT_BYTES &&
+                                 spec.env[0].value.data[0] == 'a' + (int)plan.environment)),
+                  "a specification has another environment than at its submission");
         px_arena_fini(&arena);
         return plan;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_core_submit.c - what SUBMIT accepts and refuses; keys; batches. */
 #include "core_driver.h"
+#include "environment.h"
 #include "test.h"
 
 static int refused(struct client *client, struct px_submit_job wish)
@@ -419,4 +420,90 @@ TEST(a_shape_that_an_active_job_needs_stays)
         driver_restart(driver, 100);
         EXPECT_TEXT(driver_state(driver, waits), "queued");
         core_check(driver_core(driver));
+}
+
+/* ---- environments ---------------------------------------------------------------------------------------------- */
+
+static struct px_submit_job with_environment(struct driver *driver, size_t bytes, struct px_buf *buf)
+{
+        static char value[6000];
+        struct px_slice argv[] = {px_slice_text("/bin/env"), px_slice_text("-0")};
+        struct px_variable env[] = {{px_slice_text("A"), px_slice_text("b")},
+                                    {px_slice_text("PATH"), px_slice_of(value, bytes)}};
+        struct px_spec spec = {
+                .argv = argv, .argv_count = 2, .env = env, .env_count = 2, .umask = 77};
+
+        memset(value, 'p', sizeof(value));
+        return with_spec(driver_true(driver), &spec, buf);
+}
+
+/* The specification as a node would get it. */
+static bool stored_spec_is(struct driver *driver, uint64_t job, struct px_slice spec)
+{
+        struct px_buf stored = {0}, environment = {0}, joined = {0};
+        struct px_slice value;
+        struct row_key prefix;
+        bool same;
+
+        for (uint16_t i = 0; i < driver_job(driver, job).spec_chunks; i++) {
+                struct row_key key = row_key_u64(job);
+
+                row_key_add_u16(&key, i);
+                EXPECT(driver_row(driver, PX_TABLE_SPEC, &key, &value));
+                px_buf_append_slice(&stored, value);
+        }
+        EXPECT(environment_named(px_buf_slice(&stored), &prefix));
+        for (uint16_t i = 0;; i++) {
+                struct row_key key = prefix;
+
+                row_key_add_u16(&key, i);
+                if (!driver_row(driver, PX_TABLE_ENVIRONMENT_DATA, &key, &value))
+                        break;
+                px_buf_append_slice(&environment, value);
+        }
+        EXPECT(environment_join(px_buf_slice(&stored), px_buf_slice(&environment), &joined));
+        same = px_slice_equal(px_buf_slice(&joined), spec);
+        px_buf_fini(&stored);
+        px_buf_fini(&environment);
+        px_buf_fini(&joined);
+        return same;
+}
+
+/* DESIGN 4: equal environments are stored once. */
+TEST(equal_environments_of_one_owner_are_stored_once_until_the_last_job_goes)
+{
+        struct driver *driver = driver_start((struct driver_options){0});
+        struct client ana = driver_client(driver, ANA);
+        struct client bob = driver_client(driver, BOB);
+        struct px_buf buf = {0}, other = {0}, small = {0};
+        struct px_submit_job wish = with_environment(driver, 4096, &buf);
+        struct px_submit_job another = with_environment(driver, 5000, &other);
+        struct px_submit_job jobs[] = {wish, wish, another, wish};
+        uint64_t job = client_submit(&ana, wish, NULL);
+        size_t chunks = driver_rows_count(driver, PX_TABLE_ENVIRONMENT_DATA);
+
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_ENVIRONMENT), 1);
+        EXPECT_INT(chunks, 3);
+        EXPECT_INT(driver_job(driver, job).spec_chunks, 1);
+        EXPECT(stored_spec_is(driver, job, wish.spec));
+        driver_say(driver, CORE_FROM_CLIENT, ana.peer, ANA, client_submit_frame(&ana, jobs, 4));
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_ENVIRONMENT), 2);
+        EXPECT(stored_spec_is(driver, job + 3, another.spec));
+        EXPECT(stored_spec_is(driver, job + 4, wish.spec));
+        EXPECT(client_submit(&bob, wish, NULL) > 0); /* has one of his own */
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_ENVIRONMENT), 3);
+        EXPECT(client_submit(&ana, with_environment(driver, 10, &small), NULL) > 0); /* too small */
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_ENVIRONMENT), 3);
+        driver_restart(driver, 100);
+        client_hello(&ana);
+        for (uint64_t id = job; id <= job + 4; id++) {
+                EXPECT_INT(client_change(&ana, PX_CHANGE_CANCEL, id, (struct change_args){0}), 0);
+                EXPECT_U64(driver_rows_count(driver, PX_TABLE_ENVIRONMENT), id <= job + 3 ? 3 : 2);
+                EXPECT_INT(client_change(&ana, PX_CHANGE_PURGE, id, (struct change_args){0}), 0);
+        }
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_ENVIRONMENT), 1); /* bob's */
+        EXPECT_U64(driver_rows_count(driver, PX_TABLE_ENVIRONMENT_DATA), chunks);
+        px_buf_fini(&buf);
+        px_buf_fini(&other);
+        px_buf_fini(&small);
 }
