@@ -240,6 +240,17 @@ static int segment_fill(struct journal *journal, uint64_t end)
         return result;
 }
 
+/* Say behind the chain that it is flushed, where that costs no block. */
+static int journal_seal(struct journal *journal)
+{
+        uint8_t seal[JOURNAL_SEAL_BYTES];
+
+        if (journal->offset + sizeof(seal) > journal->filled)
+                return 0;
+        journal_put_seal(seal, journal->epoch, &journal->chain);
+        return disk_write_at(journal->fd, seal, sizeof(seal), journal->offset);
+}
+
 int journal_write(struct journal *journal, struct px_buf *records)
 {
         int result;
@@ -261,7 +272,7 @@ int journal_write(struct journal *journal, struct px_buf *records)
         journal->filled = PX_MAX(journal->filled, journal->offset);
         journal->flushed = journal->chain.index;
         segment_last(journal)->index_last = journal->chain.index;
-        return 0;
+        return journal_seal(journal);
 }
 
 void journal_close(struct journal *journal)

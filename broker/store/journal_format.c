@@ -4,6 +4,7 @@
 
 #define HEADER_MAGIC "PLXJRNL1"
 #define RECORD_MAGIC 0x50584a52u /* "PXJR" */
+#define SEAL_MAGIC 0x50584a53u /* "PXJS" */
 #define HEADER_CRC_AT 60
 #define RECORD_CRC_AT 44
 
@@ -109,6 +110,27 @@ static void record_decode(const uint8_t *at, size_t body, struct journal_record 
                 .crc = px_get_be32(at + RECORD_CRC_AT),
                 .bytes = record_bytes(body),
         };
+}
+
+void journal_put_seal(uint8_t ret_bytes[JOURNAL_SEAL_BYTES], uint64_t epoch,
+                      const struct journal_chain *chain)
+{
+        _Static_assert(JOURNAL_SEAL_BYTES <= JOURNAL_RECORD_HEADER_BYTES, "a record covers it");
+        memset(ret_bytes, 0, JOURNAL_SEAL_BYTES);
+        px_put_be32(ret_bytes, SEAL_MAGIC);
+        px_put_be64(ret_bytes + 8, epoch);
+        px_put_be64(ret_bytes + 16, chain->index);
+        px_put_be32(ret_bytes + 40, chain->crc);
+        px_put_be32(ret_bytes + RECORD_CRC_AT, px_crc32c(0, ret_bytes, RECORD_CRC_AT));
+}
+
+bool journal_get_seal(struct px_slice bytes, uint64_t *ret_flushed)
+{
+        if (bytes.length < JOURNAL_SEAL_BYTES || px_get_be32(bytes.data) != SEAL_MAGIC ||
+            px_get_be32(bytes.data + RECORD_CRC_AT) != px_crc32c(0, bytes.data, RECORD_CRC_AT))
+                return false;
+        *ret_flushed = px_get_be64(bytes.data + 16);
+        return true;
 }
 
 size_t journal_peek_bytes(struct px_slice bytes)

@@ -30,9 +30,21 @@
  *         44  u32  crc32c of bytes 0..43 and the body
  *         48  body, then zeros up to a multiple of 8
  *
+ *   seal, 48 bytes, where the next record will go: written after a flush, itself not flushed
+ *   offset 0  u32  magic "PXJS"
+ *          4  u32  zero
+ *          8  u64  epoch
+ *         16  u64  index of the last record that was flushed
+ *         24  16 bytes zero
+ *         40  u32  crc of that record
+ *         44  u32  crc32c of bytes 0..43
+ *
  * Records written together share one flush. After a power cut any part of those that were not
- * flushed may be missing, so a chain that ends early is normal; but a record that says at 24 that
- * something behind the chain's end had been flushed proves that acknowledged data is damaged. */
+ * flushed may be missing, so a chain that ends early is normal; but a record that says at 24, or a
+ * seal that says at 16, that something behind the chain's end had been flushed proves that
+ * acknowledged data is damaged. A seal outlives a process that is killed; a power cut within the
+ * moments until the kernel writes it may take it along, and then damage of the very last group, if the
+ * database has not applied it either, looks like a group that was never flushed. */
 #ifndef PX_JOURNAL_FORMAT_H
 #define PX_JOURNAL_FORMAT_H
 
@@ -42,6 +54,7 @@
 #define JOURNAL_VERSION 1
 #define JOURNAL_HEADER_BYTES 64
 #define JOURNAL_RECORD_HEADER_BYTES 48
+#define JOURNAL_SEAL_BYTES 48 /* a record that takes its place covers it whole */
 #define JOURNAL_ALIGN 8
 #define JOURNAL_BODY_BYTES_MAX (1u << 30)
 
@@ -87,6 +100,11 @@ size_t journal_seal_record(uint8_t *at, uint64_t flushed, struct journal_chain *
 /* Read the record at `offset`: length, crc and shape are checked, the chain is not. */
 enum journal_read journal_get_record(struct px_slice bytes, size_t offset,
                                      struct journal_record *ret_record);
+/* Fill in the seal that says that the chain is flushed. */
+void journal_put_seal(uint8_t ret_bytes[JOURNAL_SEAL_BYTES], uint64_t epoch,
+                      const struct journal_chain *chain);
+/* The seal that begins here; false = none, or a damaged one. */
+bool journal_get_seal(struct px_slice bytes, uint64_t *ret_flushed);
 /* The size that the record says it has; 0 when none begins here. Nothing else is checked. */
 size_t journal_peek_bytes(struct px_slice bytes);
 /* The same for a record of one's own, not sealed yet perhaps: no crc is checked. */

@@ -2,8 +2,8 @@
 /* journal_replay.c - reading the journal at a start: the chain from its first record to its last, and
  * whether its end is a normal one. Layer: L3 (broker/store). Format: journal_format.h.
  *
- * The end of the chain inside the last segment is normal unless some later record says that more had
- * been flushed. In an earlier segment it is normal exactly when the next segment's header continues
+ * The end of the chain inside the last segment is normal unless some later record or seal says that
+ * more had been flushed. In an earlier segment it is normal exactly when the next segment's header continues
  * from there. A last segment without a valid header was never begun, unless it holds records that
  * are newer than the chain: the header is flushed before any record is written. */
 #include <errno.h>
@@ -45,7 +45,7 @@ static int replay_load(struct replay *replay, uint64_t number)
         return journal_window_open(&replay->window, replay->journal->dir_fd, number);
 }
 
-/* Is there a record at or after `offset` that proves a loss: it knows of flushed records behind the
+/* Is there a record or seal at or after `offset` that proves a loss: it knows of flushed records behind the
  * chain's end, or (header_lost) it is newer than the chain at all? */
 static bool replay_finds_proof(struct replay *replay, uint64_t offset, bool header_lost,
                                uint64_t *ret_index)
@@ -56,6 +56,12 @@ static bool replay_finds_proof(struct replay *replay, uint64_t offset, bool head
 
         while ((offset = journal_window_skip(window, offset)) < window->file_bytes) {
                 if (!journal_window_record(window, offset, &record)) {
+                        if (journal_get_seal(journal_window_at(window, offset, JOURNAL_SEAL_BYTES),
+                                             ret_index) &&
+                            *ret_index > known) {
+                                ++*ret_index; /* the batch that would have come */
+                                return true;
+                        }
                         offset += JOURNAL_ALIGN;
                         continue;
                 }
