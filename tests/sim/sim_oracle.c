@@ -10,6 +10,7 @@
  *   I9  an attempt that ended has no living process; at most once means at most once
  * (I8 is core_check(), I10 the comparison of digests at crashes; I5, I6: no such jobs yet.) */
 #include "sim_inside.h"
+#include "spec_read.h"
 
 #define ID(job) ((unsigned long long)(job))
 
@@ -102,22 +103,15 @@ static uint64_t tag_of_job(struct sim *sim, uint64_t job)
         return tag;
 }
 
-static bool spec_chunk(void *context, struct px_slice key, struct px_slice value)
-{
-        (void)key;
-        px_buf_append_slice(context, value);
-        return true;
-}
-
 static uint64_t spec_of_job(struct sim *sim, uint64_t job)
 {
+        struct px_buf stored = {0};
         struct px_buf spec = {0};
-        uint8_t key[8];
-        uint64_t hash;
+        uint64_t hash = 0;
 
-        px_put_be64(key, job);
-        px_read_each(sim->broker.log, PX_TABLE_SPEC, px_slice_of(key, 8), spec_chunk, &spec, NULL);
-        hash = px_hash64(0, spec.data, spec.length);
+        if (spec_read(sim->broker.log, (struct px_job_id){job}, &stored, &spec) == PX_OK)
+                hash = px_hash64(0, spec.data, spec.length);
+        px_buf_fini(&stored);
         px_buf_fini(&spec);
         return hash;
 }
@@ -145,7 +139,7 @@ static void job_submitted(struct sim *sim, const struct px_event *event)
                   ID(event->job.value));
         SIM_CHECK(sim, tag != NULL, "job %llu (submission %llu) was sent by no client",
                   ID(event->job.value), ID(number));
-        /* A purge forgets the key too, so the same submission under it may become a new job. */
+        /* A key of a purged job goes when it is old, then the same submission may become a new job. */
         SIM_CHECK(sim, tag->job == 0 || (tag->repeats > 0 && oracle_job(sim, tag->job)->purged),
                   "submission %llu became jobs %llu and %llu", ID(number), ID(tag->job),
                   ID(event->job.value));
