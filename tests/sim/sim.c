@@ -43,6 +43,9 @@ const char *const sim_met_names[MET_COUNT] = {
         [MET_MALFORMED] = "malformed request",
         [MET_STRANGE_NODE] = "node of another cluster or a double",
         [MET_PROGRESS] = "progress said",
+        [MET_FOLLOW_OPENED] = "follower asks for events",
+        [MET_FOLLOW_GAP] = "follower finds a gap",
+        [MET_FOLLOW_SEEN] = "event seen by a follower",
         [MET_WHOLE_CHECKED] = "whole state checked",
         [MET_START_REFUSED] = "start refused by a node",
         [MET_ENTRY_REFUSED] = "entry refused by a node",
@@ -302,6 +305,7 @@ void sim_free(struct sim *sim)
         broker_fini(sim);
         oracle_fini(sim);
         rows_fini(sim);
+        follow_fini(sim);
         px_buf_fini(&sim->decisions);
         px_buf_fini(&sim->frame);
         px_buf_fini(&sim->why);
@@ -332,6 +336,7 @@ uint64_t sim_run_random(struct sim *sim)
 
         PX_ASSERT(sim->options.random);
         faults_begin(sim);
+        follow_begin(sim);
         for (size_t i = 0; i < sim->clients_count; i++)
                 population_begin(sim, &sim->clients[i]);
         while (sim->events_done < sim->options.events)
@@ -340,7 +345,7 @@ uint64_t sim_run_random(struct sim *sim)
         faults_end(sim);
         sim->ending = true;
         quiet_by_ms = sim->now_ms + RUN_QUIET_MS;
-        while ((why = oracle_unquiet(sim)) != NULL) {
+        while ((why = oracle_unquiet(sim)) != NULL || (why = follow_unquiet(sim)) != NULL) {
                 SIM_CHECK(sim, sim->now_ms < quiet_by_ms, "20 minutes after the last fault %s",
                           why);
                 population_finish(sim);

@@ -190,6 +190,7 @@ static void broker_release(struct sim *sim)
         while (!px_list_empty(&broker->waiting) &&
                batch_of_link(broker->waiting.next)->index <= durable)
                 batch_release(sim, batch_of_link(broker->waiting.next));
+        follow_events(sim);
         if (broker->whole_due && px_list_empty(&broker->waiting)) {
                 broker->whole_due = false;
                 whole_check(sim);
@@ -600,6 +601,7 @@ void broker_crash(struct sim *sim)
         for (size_t i = 0; i < sim->clients_count; i++)
                 wire_reset(sim, &sim->clients[i].wire);
         wire_reset(sim, &sim->stranger);
+        follow_crash(sim);
         PX_ASSERT(broker->peers.count == 0);
         egress_crash(sim);
 }

@@ -123,6 +123,7 @@ void egress_take(struct sim *sim, struct wire *wire, struct px_slice frame, uint
         struct px_slice body;
         struct px_m_log_data data;
         struct px_m_log_final final;
+        struct px_m_stream_open open;
         int result = px_wire_get_header(frame, &header, &body);
 
         PX_ASSERT(result == PX_WIRE_OK);
@@ -140,6 +141,11 @@ void egress_take(struct sim *sim, struct wire *wire, struct px_slice frame, uint
                 result = px_m_log_final_decode(body, &sim->arena, &final);
                 PX_ASSERT(result == PX_WIRE_OK);
                 egress_final(sim, wire, &final);
+                break;
+        case PX_M_STREAM_OPEN:
+                result = px_m_stream_open_decode(body, &sim->arena, &open);
+                PX_ASSERT(result == PX_WIRE_OK);
+                follow_open(sim, wire, &open);
                 break;
         case PX_M_PROGRESS:
                 egress_progress_keep(sim, body);

@@ -14,13 +14,17 @@ static struct host *any_host(struct sim *sim)
 
 static struct wire *any_wire(struct sim *sim)
 {
-        uint64_t index = sim_below(sim, sim->hosts_count * 2 + sim->clients_count);
+        uint64_t index =
+                sim_below(sim, sim->hosts_count * 2 + sim->clients_count + sim->followers_count);
 
         if (index < sim->hosts_count)
                 return &sim->hosts[index].ctl;
         if (index < sim->hosts_count * 2)
                 return &sim->hosts[index - sim->hosts_count].data;
-        return &sim->clients[index - sim->hosts_count * 2].wire;
+        index -= sim->hosts_count * 2;
+        if (index < sim->clients_count)
+                return &sim->clients[index].wire;
+        return &sim->followers[index - sim->clients_count].wire;
 }
 
 /* ---- the broker -------------------------------------------------------------------------------
@@ -462,6 +466,9 @@ void faults_end(struct sim *sim)
                 if (!host->link_up)
                         plan_link(sim, host);
         }
+        for (size_t i = 0; i < sim->followers_count; i++)
+                for (int direction = 0; direction < 2; direction++)
+                        sim->followers[i].wire.cut_ms[direction] = 0;
         for (size_t i = 0; i < sim->clients_count; i++) {
                 struct client *client = &sim->clients[i];
 

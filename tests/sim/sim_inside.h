@@ -11,6 +11,8 @@
  *   sim_spool.c       what outlives the link: entries, keepers, processes
  *   sim_client.c      a client: greeter and outbox over real frames
  *   sim_population.c  what clients ask, and what they make of the answers
+ *   sim_follow.c      followers of events
+ *   sim_reader.c      the library's part of a follower
  *   sim_faults.c      what goes wrong when
  *   sim_oracle.c      what must hold, from what clients saw and processes did
  *   sim_rows.c        the write-sets, row by row
@@ -355,6 +357,32 @@ uint64_t population_submit_one(struct sim *sim, struct client *client,
 void population_change(struct sim *sim, struct client *client, int change, uint64_t job,
                        int64_t number, bool force);
 
+/* ---- sim_follow.c -------------------------------------------------------------------------------
+ */
+
+#define FOLLOWERS 2
+
+struct reader;
+struct follower {
+        struct sim *sim;
+        struct wire wire;
+        struct reader *reader;
+        uint32_t number; /* of its opening */
+        int64_t heard_ms;
+        bool began;  /* it has seen an event */
+        size_t seen; /* events that were committed up to what it saw last */
+        /* at the broker */
+        uint32_t served; /* opening; 0 = none */
+        struct px_event_number pushed;
+};
+
+void follow_begin(struct sim *sim);
+void follow_fini(struct sim *sim);
+void follow_events(struct sim *sim); /* more are durable */
+void follow_crash(struct sim *sim);
+void follow_open(struct sim *sim, struct wire *wire, const struct px_m_stream_open *open);
+const char *follow_unquiet(struct sim *sim);
+
 /* ---- sim_faults.c -------------------------------------------------------------------------------
  */
 
@@ -416,6 +444,9 @@ struct oracle {
         size_t job_ids_capacity;
         size_t alive_count;
         uint64_t index; /* of the last batch */
+        struct px_event_number *events; /* committed */
+        size_t events_count;
+        size_t events_capacity;
 };
 
 void oracle_fini(struct sim *sim);
@@ -527,6 +558,8 @@ struct sim {
         size_t hosts_count;
         struct client *clients;
         size_t clients_count;
+        struct follower followers[FOLLOWERS];
+        size_t followers_count;
         struct wire stranger; /* of nodes that shouldn't be */
         uint32_t tokens[TOKENS_KEPT]; /* principals made lately, some of them revoked by now */
         size_t tokens_count;

@@ -34,6 +34,7 @@ void oracle_fini(struct sim *sim)
         free_values(&sim->oracle.jobs);
         px_map_fini(&sim->oracle.started);
         px_free(sim->oracle.job_ids);
+        px_free(sim->oracle.events);
 }
 
 struct oracle_tag *oracle_tag_new(struct sim *sim, const struct client *client)
@@ -289,6 +290,19 @@ static void nodes_removed(struct sim *sim, struct px_slice events, uint32_t coun
         px_arena_fini(&arena);
 }
 
+static void event_numbered(struct sim *sim, const struct px_event *event)
+{
+        struct oracle *oracle = &sim->oracle;
+
+        if (oracle->events_count == oracle->events_capacity) {
+                oracle->events_capacity = PX_MAX(oracle->events_capacity * 2, (size_t)256);
+                oracle->events = px_realloc(oracle->events,
+                                            oracle->events_capacity * sizeof(*oracle->events));
+        }
+        oracle->events[oracle->events_count++] =
+                (struct px_event_number){event->index, event->position};
+}
+
 void oracle_events(struct sim *sim, uint64_t index, struct px_slice events, uint32_t count)
 {
         struct px_arena arena = {0};
@@ -308,6 +322,7 @@ void oracle_events(struct sim *sim, uint64_t index, struct px_slice events, uint
                 SIM_CHECK(sim, event.index == index && event.position == i,
                           "event %llu:%u is numbered %llu:%u", ID(index), i, ID(event.index),
                           event.position);
+                event_numbered(sim, &event);
                 at += 4 + length;
                 SIM_TRACE_JOB(sim, event.job.value,
                               "event kind %llu: job %llu, attempt %llu, state %llu", event.kind,
