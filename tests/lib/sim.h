@@ -66,6 +66,7 @@ extern const char *const sim_met_names[MET_COUNT];
 struct sim_stats {
         uint64_t seeds;
         uint64_t events;
+        uint64_t virtual_ms;
         uint64_t met[MET_COUNT];
         uint64_t edges[PX_JOB_STATE_COUNT][PX_JOB_STATE_COUNT];
         uint64_t refusals[PX_ERRORS_COUNT + 1];

@@ -354,5 +354,6 @@ uint64_t sim_run_random(struct sim *sim)
         oracle_final(sim);
         sim->stats->seeds++;
         sim->stats->events += sim->events_done;
+        sim->stats->virtual_ms += (uint64_t)sim->now_ms;
         return sim->hash;
 }

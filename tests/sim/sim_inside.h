@@ -460,6 +460,8 @@ void oracle_events(struct sim *sim, uint64_t index, struct px_slice events, uint
 void oracle_assigned(struct sim *sim, const struct px_assign *assign);
 void oracle_started(struct sim *sim, const struct entry *entry);
 void oracle_ended(struct sim *sim, const struct entry *entry, int outcome); /* 0 = died silently */
+/* Some machine has, or had, this very attempt. */
+bool oracle_entered(struct sim *sim, struct px_job_id job, struct px_fence fence);
 void oracle_orphaned(struct sim *sim, const struct entry *entry);
 void oracle_end_seen(struct sim *sim, const struct px_end *end);
 void oracle_loaded(struct sim *sim);         /* the broker has just started from its log */

@@ -348,12 +348,14 @@ int main(int argc, char **argv)
         seconds = seconds_since(&progress->started);
         if (arguments.table || progress->passed >= SEEDS_FOR_COUNTS)
                 few = print_met(&progress->stats, arguments.table);
-        printf("%llu seeds, %llu events, %llu commits, %llu processes in %.1f s: %.0f events/s\n",
+        printf("%llu seeds, %llu events, %llu commits, %llu processes in %.1f s: %.0f events/s, "
+               "%.0f simulated seconds a second\n",
                (unsigned long long)progress->stats.seeds,
                (unsigned long long)progress->stats.events,
                (unsigned long long)progress->stats.commits,
                (unsigned long long)progress->stats.processes, seconds,
-               (double)progress->stats.events / seconds);
+               (double)progress->stats.events / seconds,
+               (double)progress->stats.virtual_ms / 1000 / seconds);
         if (few > 0 && !arguments.table)
                 progress->failed++;
         if (arguments.seconds > 0)

@@ -8,7 +8,8 @@
  *   I4  a job has one attempt at a time that counts; states change along the declared edges
  *   I7  commits are numbered without gaps
  *   I9  an attempt that ended has no living process; at most once means at most once
- * (I8 is core_check(), I10 the comparison of digests at crashes; I5, I6: no such jobs yet.) */
+ * Rows are judged in sim_rows.c (I3, I4, I7 again); sim_whole.c counts the queues anew (I8) and compares
+ * digests (I10), as sim_broker.c does at crashes. I5 and I6: there are no dependencies and credits yet. */
 #include "sim_inside.h"
 #include "spec_read.h"
 
@@ -395,6 +396,16 @@ static uint64_t fence_key(struct px_job_id job, struct px_fence fence)
         uint64_t parts[3] = {job.value, fence.epoch, fence.attempt};
 
         return px_hash64(2, parts, sizeof(parts));
+}
+
+bool oracle_entered(struct sim *sim, struct px_job_id job, struct px_fence fence)
+{
+        if (px_map_find(&sim->oracle.started, fence_key(job, fence)) != NULL)
+                return true;
+        for (size_t i = 0; i < sim->hosts_count; i++)
+                if (spool_find(&sim->hosts[i], job, fence) != NULL)
+                        return true;
+        return false;
 }
 
 /* A job that may run once runs again only if a person asked, or its retries cover a known end. */

@@ -188,6 +188,11 @@ static void judge_job(struct sim *sim, uint8_t table, struct px_slice key, struc
                   px_job_state_name(job->state), px_job_state_name(row.state),
                   outcome != 0 ? "" : "out", job->fence.attempt);
         judge_retries(sim, job, &row, outcome);
+        SIM_CHECK(sim,
+                  row.state != PX_JOB_STATE_RUNNING || job->state == row.state ||
+                          oracle_entered(sim, (struct px_job_id){id}, row.fence),
+                  "attempt %u of job %llu runs, and no node has heard of it", row.fence.attempt,
+                  ID(id));
         job->fence = row.fence;
         job->node = row.node.value;
         job->state = row.state;
