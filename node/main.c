@@ -20,6 +20,8 @@ static const char usage[] =
         "  --slots N           at most so many jobs at once\n"
         "  --accounts self|map as whom jobs run: as this account, or each as its user's (root's default)\n"
         "  --cgroup PATH|none  where control groups are made; default: found out\n"
+        "  --kill-mode MODE    the best way to end jobs it may use: cgroup2 (default), cgroup1, pidns,\n"
+        "                      subreaper; or $PLEXUS_KILL_MODE\n"
         "  --new-privs         lets jobs gain privileges (sudo, setuid programs)\n"
         "  --keeper PATH       the plexus-keeper to use\n"
         "  --ready-fd N        says READY there once it has a session\n"
@@ -35,6 +37,7 @@ enum option_code {
         OPTION_SLOTS,
         OPTION_ACCOUNTS,
         OPTION_CGROUP,
+        OPTION_KILL_MODE,
         OPTION_NEW_PRIVS,
         OPTION_KEEPER,
         OPTION_READY_FD,
@@ -52,6 +55,7 @@ static const struct option long_options[] = {
         {"slots", required_argument, NULL, OPTION_SLOTS},
         {"accounts", required_argument, NULL, OPTION_ACCOUNTS},
         {"cgroup", required_argument, NULL, OPTION_CGROUP},
+        {"kill-mode", required_argument, NULL, OPTION_KILL_MODE},
         {"new-privs", no_argument, NULL, OPTION_NEW_PRIVS},
         {"keeper", required_argument, NULL, OPTION_KEEPER},
         {"ready-fd", required_argument, NULL, OPTION_READY_FD},
@@ -146,6 +150,8 @@ static bool take_option(struct link_options *options, int code, const char *valu
         case OPTION_CGROUP:
                 options->cgroup = value;
                 return true;
+        case OPTION_KILL_MODE:
+                return group_mode_parse(value, &options->kill_mode);
         case OPTION_NEW_PRIVS:
                 options->new_privs = true;
                 return true;
@@ -164,10 +170,15 @@ static bool take_option(struct link_options *options, int code, const char *valu
 
 int main(int argc, char **argv)
 {
-        struct link_options options = {.ready_fd = -1};
+        struct link_options options = {.kill_mode = GROUP_CGROUP2, .ready_fd = -1};
+        const char *kill_mode = getenv("PLEXUS_KILL_MODE");
         int index = 0;
         int code;
 
+        if (kill_mode != NULL && !group_mode_parse(kill_mode, &options.kill_mode)) {
+                fprintf(stderr, "plexus-node: PLEXUS_KILL_MODE isn't to be %s\n", kill_mode);
+                return EX_USAGE;
+        }
         while ((code = getopt_long(argc, argv, "", long_options, &index)) != -1) {
                 if (code == OPTION_HELP) {
                         fputs(usage, stdout);

@@ -223,6 +223,8 @@ static pid_t begin_clone(struct keeper *keeper, struct child_plan *plan)
         if (grouped && strcmp(start->kill_mode, "cgroup2") == 0)
                 group_fd = open(start->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         plan->attach_kill = false;
+        if (strcmp(start->kill_mode, "pidns") == 0)
+                return init_start(keeper, plan);
         if (group_fd >= 0) {
                 pid = clone_run(group_fd, begin_child, plan);
                 close(group_fd);

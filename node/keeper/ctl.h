@@ -76,7 +76,7 @@ struct keeper_start {
         const char *shell;
         const char *work;       /* directory made for the job, or empty */
         const char *sock;       /* path of the progress socket, or empty */
-        const char *kill_mode;  /* cgroup2, cgroup1, subreaper */
+        const char *kill_mode;  /* group_mode_text() */
         const char *group;      /* its cgroup by which it is killed, or empty */
         const char *group_memory; /* v1 memory cgroup, or empty; v2: the same as group when limited */
         const char *group_pids;   /* v1 pids cgroup, or empty */

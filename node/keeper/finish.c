@@ -83,7 +83,8 @@ static void tree_signal(pid_t parent, int number, unsigned depth)
         closedir(dir);
 }
 
-/* A group ends all inside at once; what a job moved out of it, or has none, the walk finds. */
+/* A group or a namespace ends all inside at once; what a job moved out of its group, or has none, the
+ * walk finds. */
 static void kill_all(struct keeper *keeper)
 {
         const struct keeper_start *start = &keeper->start;
@@ -91,6 +92,8 @@ static void kill_all(struct keeper *keeper)
         if (start->group[0] != '\0' && !group_empty(start->group)) {
                 keeper->group_killed = true;
                 group_kill(start->kill_mode, start->group);
+        } else if (keeper->init_fd >= 0) {
+                kill(keeper->pid, SIGKILL);
         } else {
                 tree_signal(getpid(), SIGKILL, 0);
         }
@@ -164,7 +167,8 @@ static void reaped_add(struct keeper *keeper, pid_t pid, int status, const struc
         keeper->cpu_us += (uint64_t)(use->ru_utime.tv_sec + use->ru_stime.tv_sec) * 1000000u +
                           (uint64_t)(use->ru_utime.tv_usec + use->ru_stime.tv_usec);
         keeper->rss_bytes = PX_MAX(keeper->rss_bytes, (uint64_t)use->ru_maxrss * 1024u);
-        if (pid == keeper->pid) {
+        /* Of a namespace's first process only if it couldn't say how the job's ended. */
+        if (pid == keeper->pid && !keeper->reaped) {
                 keeper->reaped = true;
                 keeper->status = status;
         }
@@ -178,6 +182,7 @@ void finish_reap(struct keeper *keeper)
 
         if (keeper->phase == PHASE_IDLE || keeper->phase == PHASE_ENDED)
                 return;
+        init_read(keeper);
         while ((pid = wait4(-1, &status, WNOHANG, &use)) > 0)
                 reaped_add(keeper, pid, status, &use);
         if (pid < 0 && errno == ECHILD) {

@@ -4,13 +4,15 @@
  * Source: cgroups(7), the kernel's cgroup-v2 document; RELIABILITY E15.
  *
  * A node's groups stand below one directory of its own, <its cgroup>/plexus.<name>, one per slot:
- * s<slot>. A slot's group is used again while it is empty. Three modes, the first that works:
+ * s<slot>. A slot's group is used again while it is empty. The ladder of ways to end all of a job,
+ * the first that works here:
  *   cgroup2    v2 with cgroup.kill: one write ends all inside
  *   cgroup1    v1 freezer: freeze, kill each, thaw, until empty
+ *   pidns      a process namespace for each job (namespace.h): the end of its first process ends all
  *   subreaper  none: the keeper kills its descendants until it has none; if the keeper itself died,
  *              processes are found by their environment (PLEXUS_JOB, PLEXUS_FENCE)
- * Limits come from v2 controllers already enabled for that directory's parent (a parent that holds
- * processes can't enable them), else from v1 hierarchies of memory and pids. */
+ * Limits come from v2 controllers that can be passed on to the slots' groups, else from v1 hierarchies
+ * of memory and pids. */
 #ifndef GROUP_H
 #define GROUP_H
 
@@ -22,6 +24,7 @@
 enum group_mode {
         GROUP_CGROUP2 = 1,
         GROUP_CGROUP1,
+        GROUP_PIDNS,
         GROUP_SUBREAPER,
 };
 
@@ -34,13 +37,20 @@ struct group_tree {
         bool pids_v2;
 };
 
-/* Find out what may be used and make the node's directories.
- * `where`: NULL = find out; "none" = subreaper; "cgroup2", "cgroup1" = only that or subreaper; else
- * the v2 directory to work in. `name` tells the node from others of the machine. */
-void group_tree_open(struct group_tree *tree, const char *where, const char *name);
+/* Find out what may be used, from `best` of the ladder downwards, and make the node's directories.
+ * `where`: NULL = find out; "none" = no control groups; else the v2 directory to work in. `name` tells
+ * the node from others of the machine. */
+void group_tree_open(struct group_tree *tree, enum group_mode best, const char *where,
+                     const char *name);
 /* Our own directory in v2 (NULL) or in the v1 hierarchy of a controller; false = there is none. */
 bool group_own_directory(const char *controller, char ret_directory[GROUP_PATH_BYTES]);
+/* Let the children of a v2 group use a controller, moving our own processes out of the group into a
+ * leaf of it if need be. False = the group doesn't have it, or others live in the group. */
+bool group_pass_on(const char *directory, const char *controller);
 const char *group_mode_text(enum group_mode mode);
+/* For people: the lowest rung says that it is one. */
+const char *group_mode_words(enum group_mode mode);
+bool group_mode_parse(const char *text, enum group_mode *ret_mode);
 /* Which limits hold here, in words. */
 void group_tree_enforces(const struct group_tree *tree, char *ret_text, size_t room);
 

@@ -3,7 +3,7 @@
  * Layer: L4 (node/keeper). Source: DESIGN 7.
  *
  * main.c takes START and turns the loop; begin.c makes the job's process; child.c is what that
- * process does before it becomes the job; sockets.c binds names; pump.c moves output into the spool; progress.c reads
+ * process does before it becomes the job; init.c stands between where there is a namespace; sockets.c binds names; pump.c moves output into the spool; progress.c reads
  * progress; finish.c ends the attempt and writes its exit record.
  *
  * Small on purpose (one per job, at most 1 MB): no message library, no buffer but the one of
@@ -91,6 +91,7 @@ struct keeper {
         int dir_fd;
         int lock_fd;
         int progress_fd;
+        int init_fd; /* to the first process of the job's namespace; -1 = none */
         struct progress_sock sock; /* stays from job to job */
         enum keeper_phase phase;
         unsigned say;
@@ -108,7 +109,7 @@ struct keeper {
         bool remove_work;
         bool group_killed; /* then it can't be used again */
 
-        pid_t pid;
+        pid_t pid; /* of the first process, or of its namespace's */
         bool reaped; /* the first process; status holds how it ended */
         int status;
         int64_t started_wall_ms;
@@ -166,6 +167,13 @@ struct child_plan {
         const struct keeper_start *start;
 };
 _Noreturn void child_run(const struct child_plan *plan);
+
+/* init.c */
+/* Make a process namespace with the job in it; returns its first process. Faults: -errno; what went
+ * wrong inside is told as a child tells it. */
+pid_t init_start(struct keeper *keeper, struct child_plan *plan);
+void init_read(struct keeper *keeper); /* how the job's process ended, when it is said */
+void init_signal(struct keeper *keeper, int number); /* to the job's process and its group */
 
 /* pump.c */
 void pump_open(struct pump *pump, int pipe_fd);

@@ -66,6 +66,7 @@ static void keeper_reset(struct keeper *keeper)
                                .dir_fd = -1,
                                .lock_fd = -1,
                                .progress_fd = -1,
+                               .init_fd = -1,
                                .sock = keeper->sock,
                                .listen_ms = KEEPER_NEVER,
                                .idle_ms = keeper_now_ms() + KEEPER_IDLE_MS};
@@ -82,6 +83,7 @@ static void keeper_forget(struct keeper *keeper)
         for (int stream = 0; stream < 3; stream++)
                 pump_fini(&keeper->pump[stream]);
         keeper_close(&keeper->progress_fd);
+        keeper_close(&keeper->init_fd);
         keeper_close(&keeper->dir_fd);
         keeper_close(&keeper->lock_fd);
         px_arena_fini(&keeper->arena);
@@ -127,6 +129,17 @@ static void take_contact(struct keeper *keeper, uint64_t ago_ms)
                                          heard_ms + (int64_t)(keeper->lost_after_ms / 10 * 8));
 }
 
+/* The first process leads its group; both are gone once it was reaped. */
+static void take_signal(struct keeper *keeper, uint64_t number)
+{
+        if (keeper->pid <= 0 || keeper->reaped || number >= NSIG)
+                return;
+        if (keeper->init_fd >= 0)
+                init_signal(keeper, (int)number);
+        else
+                kill(-keeper->pid, (int)number);
+}
+
 static void take_message(struct keeper *keeper, const struct ctl_message *message)
 {
         switch (message->kind) {
@@ -137,9 +150,7 @@ static void take_message(struct keeper *keeper, const struct ctl_message *messag
                 take_kill(keeper, message);
                 break;
         case CTL_SIGNAL:
-                /* The first process leads its group; both are gone once it was reaped. */
-                if (keeper->pid > 0 && !keeper->reaped && message->number[0] < NSIG)
-                        kill(-keeper->pid, (int)message->number[0]);
+                take_signal(keeper, message->number[0]);
                 break;
         case CTL_STORED:
                 for (int stream = PX_STREAM_OUT; stream <= PX_STREAM_ERR; stream++)
@@ -317,33 +328,34 @@ static void signals_read(struct keeper *keeper)
         finish_reap(keeper);
 }
 
-enum { AT_CTL, AT_LISTEN, AT_SIGNAL, AT_TIMER, AT_OUT, AT_ERR, AT_PROGRESS, AT_SOCK };
+enum { AT_CTL, AT_LISTEN, AT_SIGNAL, AT_TIMER, AT_OUT, AT_ERR, AT_PROGRESS, AT_SOCK, AT_INIT, AT_COUNT };
 
-static void keeper_wait(struct keeper *keeper, struct pollfd polled[8])
+static void keeper_wait(struct keeper *keeper, struct pollfd polled[AT_COUNT])
 {
         bool blocked = pump_blocked(keeper);
         bool talk = !say_waits(keeper);
-        int fds[8] = {keeper->ctl_fd,
+        int fds[AT_COUNT] = {keeper->ctl_fd,
                       keeper->listen_fd,
                       keeper->signal_fd,
                       keeper->timer_fd,
                       blocked ? -1 : keeper->pump[PX_STREAM_OUT].pipe_fd,
                       blocked ? -1 : keeper->pump[PX_STREAM_ERR].pipe_fd,
                       keeper->progress_fd,
-                      keeper_works(keeper) ? keeper->sock.fd : -1};
+                      keeper_works(keeper) ? keeper->sock.fd : -1,
+                      keeper->init_fd};
 
-        for (int i = 0; i < 8; i++)
+        for (int i = 0; i < AT_COUNT; i++)
                 polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
         if (talk)
                 polled[AT_CTL].events |= POLLOUT;
         timer_arm(keeper);
-        if (poll(polled, 8, -1) < 0 && errno != EINTR)
+        if (poll(polled, AT_COUNT, -1) < 0 && errno != EINTR)
                 _exit(71);
 }
 
 static void keeper_turn(struct keeper *keeper)
 {
-        struct pollfd polled[8];
+        struct pollfd polled[AT_COUNT];
         uint64_t expired;
 
         keeper_wait(keeper, polled);
@@ -361,6 +373,8 @@ static void keeper_turn(struct keeper *keeper)
                 keeper_close(&keeper->progress_fd);
         if (polled[AT_SOCK].revents != 0 && keeper->sock.fd >= 0)
                 progress_read_sock(keeper);
+        if (polled[AT_INIT].revents != 0)
+                finish_reap(keeper);
         if (polled[AT_SIGNAL].revents != 0)
                 signals_read(keeper);
         if (polled[AT_LISTEN].revents != 0 && keeper->listen_fd >= 0)

@@ -344,9 +344,9 @@ static void begin_node(struct link *link)
 
         snprintf(group_name, sizeof(group_name), "plexus.%.64s-%02x%02x%02x%02x", options->name,
                  identity->spool[0], identity->spool[1], identity->spool[2], identity->spool[3]);
-        group_tree_open(&link->tree, options->cgroup, group_name);
+        group_tree_open(&link->tree, options->kill_mode, options->cgroup, group_name);
         group_tree_enforces(&link->tree, enforces, sizeof(enforces));
-        core.kill_mode = group_mode_text(link->tree.mode);
+        core.kill_mode = group_mode_words(link->tree.mode);
         core.enforces = enforces;
         core.cpus_milli = options->cpus_milli == 0 ? machine_cpus_milli() : options->cpus_milli;
         core.memory_bytes =

@@ -35,6 +35,7 @@ struct link_options {
         const char *keeper;
         const char *accounts; /* self or map; NULL = map when root */
         const char *cgroup;   /* NULL = find out */
+        enum group_mode kill_mode; /* the best way to end jobs that may be used */
         uint32_t cpus_milli;  /* 0 = what the machine has */
         uint64_t memory_bytes;
         uint32_t slots;

@@ -2,14 +2,15 @@
 /* bench_keeper.c - jobs a second through spool and keepers alone: entry, lock, /bin/true, exit
  * record, removal. No broker and no link's core.
  *
- * usage: bench_keeper KEEPER [JOBS] [AT_ONCE] [pooled|fresh|cancel] [none|cgroup2|cgroup1]
- * fresh = a new keeper for every job instead of pooled ones. cancel = one job at a time whose
+ * usage: bench_keeper KEEPER [JOBS] [AT_ONCE] [pooled|fresh|cancel] [MODE]
+ * MODE = cgroup2, cgroup1, pidns or subreaper. fresh = a new keeper for every job instead of pooled ones. cancel = one job at a time whose
  * grandchildren leave its session and ignore SIGTERM: from KILL with 20 ms of grace to the proof
  * that nothing is alive. */
 #include "group.h"
 #include "launch.h"
 #include "spool.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
@@ -175,6 +176,7 @@ static int compare(const void *a, const void *b)
 
 static void bench_open(struct bench *bench, const char *dir, const char *mode)
 {
+        enum group_mode best = GROUP_CGROUP2;
         struct px_slice quick[] = {px_slice_text("/bin/true")};
         struct px_slice hostile[] = {px_slice_text("/bin/sh"), px_slice_text("-c"),
                                      px_slice_text(HOSTILE)};
@@ -185,7 +187,9 @@ static void bench_open(struct bench *bench, const char *dir, const char *mode)
         px_spec_encode(&spec, &bench->spec);
         check(spool_open(dir, &bench->spool), "spool");
         check(spool_boot(bench->boot), "boot id");
-        group_tree_open(&bench->tree, mode, "plexus.bench");
+        if (mode != NULL && !group_mode_parse(mode, &best))
+                check(-EINVAL, mode);
+        group_tree_open(&bench->tree, best, NULL, "plexus.bench");
         for (int i = 0; i < AT_ONCE_MAX; i++)
                 bench->lanes[i].ctl_fd = -1;
 }

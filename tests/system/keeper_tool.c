@@ -24,28 +24,32 @@ static int64_t now_ms(void)
         return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void rig_name(char *ret_name, size_t room)
+static void rig_tree_open(struct group_tree *tree, const char *mode)
 {
-        snprintf(ret_name, room, "plexus.test-%d", (int)getpid());
+        enum group_mode best = GROUP_CGROUP2;
+        char name[64];
+
+        snprintf(name, sizeof(name), "plexus.test-%d", (int)getpid());
+        if (mode != NULL)
+                EXPECT(group_mode_parse(mode, &best));
+        group_tree_open(tree, best, NULL, name);
 }
 
 bool rig_has_mode(const char *mode)
 {
         struct group_tree tree;
-        char name[64];
-        bool has;
 
-        rig_name(name, sizeof(name));
-        group_tree_open(&tree, mode, name);
-        has = strcmp(mode, "none") == 0 || strcmp(group_mode_text(tree.mode), mode) == 0;
+        rig_tree_open(&tree, mode);
         group_tree_remove(&tree);
-        return has;
+        if (strcmp(group_mode_text(tree.mode), mode) == 0)
+                return true;
+        printf("no %s to be had here\n", mode);
+        return false;
 }
 
 void rig_open(struct rig *rig, const char *mode)
 {
         char path[256];
-        char name[64];
 
         memset(rig, 0, sizeof(*rig));
         rig->dir_fd = rig->ctl_fd = -1;
@@ -53,9 +57,8 @@ void rig_open(struct rig *rig, const char *mode)
         snprintf(path, sizeof(path), "%s/spool", rig->dir);
         EXPECT_INT(spool_open(path, &rig->spool), 0);
         EXPECT_INT(spool_boot(rig->boot), 0);
-        rig_name(name, sizeof(name));
-        group_tree_open(&rig->tree, mode, name);
-        if (mode != NULL && strcmp(mode, "none") != 0)
+        rig_tree_open(&rig->tree, mode);
+        if (mode != NULL)
                 EXPECT_TEXT(group_mode_text(rig->tree.mode), mode);
         rig->key = (struct spool_key){.job = {7}, .fence = {.epoch = 3, .attempt = 1}};
         test_cleanup(rig_close, rig);

@@ -40,10 +40,10 @@ struct rig {
         struct px_result result;
 };
 
-/* A rig with a keeper; mode as group_tree_open() takes it, NULL = what there is. Fails the test
- * where the mode isn't to be had, unless the machine has none of it: see rig_has_mode(). */
+/* A rig with a keeper; mode as group_mode_text() gives it, NULL = the best there is. Fails the test where
+ * the mode isn't to be had. */
 void rig_open(struct rig *rig, const char *mode);
-bool rig_has_mode(const char *mode);
+bool rig_has_mode(const char *mode); /* says it when not */
 void rig_close(void *rig);
 
 /* Set the command: `sh -c script`, in the test's directory. Change rig->spec and assign after it. */

@@ -39,30 +39,30 @@ static void hostile_cancel(const char *mode)
         rig_until_ended(rig);
         EXPECT(!mark_alive(mark));
         EXPECT_INT(rig->result.outcome, PX_OUTCOME_CANCELLED);
-        EXPECT(group_empty(rig->tree.kill));
+        EXPECT(rig->tree.kill[0] == '\0' || group_empty(rig->tree.kill));
 }
 
 TEST(a_hostile_tree_is_gone_after_cancel_with_cgroup2)
 {
-        if (!rig_has_mode("cgroup2")) {
-                printf("no cgroup v2 here that may be written\n");
-                return;
-        }
-        hostile_cancel("cgroup2");
+        if (rig_has_mode("cgroup2"))
+                hostile_cancel("cgroup2");
 }
 
 TEST(a_hostile_tree_is_gone_after_cancel_with_cgroup1)
 {
-        if (!rig_has_mode("cgroup1")) {
-                printf("no cgroup v1 freezer here that may be written\n");
-                return;
-        }
-        hostile_cancel("cgroup1");
+        if (rig_has_mode("cgroup1"))
+                hostile_cancel("cgroup1");
+}
+
+TEST(a_hostile_tree_is_gone_after_cancel_with_a_process_namespace)
+{
+        if (rig_has_mode("pidns"))
+                hostile_cancel("pidns");
 }
 
 TEST(a_hostile_tree_is_gone_after_cancel_with_the_subreaper_alone)
 {
-        hostile_cancel("none");
+        hostile_cancel("subreaper");
 }
 
 TEST(a_slot_can_be_used_again_after_its_job_was_killed)
@@ -137,6 +137,11 @@ static bool tree_dead(void *context)
         return group_kill(started.kill_mode, started.group) && !mark_alive(context);
 }
 
+static bool mark_dead(void *context)
+{
+        return !mark_alive(context);
+}
+
 static void keeper_dies(const char *mode)
 {
         char mark[64];
@@ -156,7 +161,19 @@ TEST(a_dead_keeper_shows_and_its_tree_can_be_ended_by_its_group)
 
 TEST(a_dead_keeper_shows_and_its_tree_can_be_found_by_its_environment)
 {
-        keeper_dies("none");
+        keeper_dies("subreaper");
+}
+
+TEST(a_dead_keeper_takes_the_namespace_of_its_job_along)
+{
+        char mark[64];
+
+        if (!rig_has_mode("pidns"))
+                return;
+        hostile_start("pidns", mark);
+        kill(rig->keeper, SIGKILL);
+        EXPECT(test_wait_until(10000, keeper_dead, NULL));
+        EXPECT(test_wait_until(10000, mark_dead, mark));
 }
 
 static bool keeper_listens(void *context)
