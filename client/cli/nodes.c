@@ -101,13 +101,18 @@ static void summarise(const struct plexus_node *nodes, size_t count, char *ret_t
                         used += snprintf(ret_text + used, room - (size_t)used, ", %zu %s", found,
                                          others[i]);
         }
+        /* The lowest rung of the ladder is to be seen without asking for more columns. */
+        for (size_t i = 0; i < count && (size_t)used < room; i++)
+                if (strncmp(nodes[i].kill_mode, "subreaper", 9) == 0)
+                        used += snprintf(ret_text + used, room - (size_t)used,
+                                         "; %s ends jobs by the subreaper alone", nodes[i].name);
 }
 
 int verb_nodes(struct cli *cli)
 {
         struct plexus_node *nodes;
         size_t count;
-        char summary[160];
+        char summary[512];
         int error;
         int code = cli_connect(cli);
 

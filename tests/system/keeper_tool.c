@@ -111,6 +111,20 @@ void rig_script(struct rig *rig, const char *script)
         rig_command(rig, argv);
 }
 
+/* Less than nodes allow: a fork bomb of thousands is no test for a shared machine. */
+static void rig_limit_pids(const struct rig *rig, const struct job_group *group)
+{
+        char path[GROUP_PATH_BYTES + 16];
+        FILE *file;
+
+        if (rig->pids_max == 0)
+                return;
+        snprintf(path, sizeof(path), "%s/pids.max",
+                 rig->tree.pids_v2 ? group->kill : group->pids);
+        file = fopen(path, "we");
+        EXPECT(file != NULL && fprintf(file, "%u", rig->pids_max) > 0 && fclose(file) == 0);
+}
+
 static void rig_hand_over(struct rig *rig, int lock_fd)
 {
         struct job_group group;
@@ -122,6 +136,7 @@ static void rig_hand_over(struct rig *rig, int lock_fd)
                                      .spool_bytes_max = rig->spool_bytes_max};
 
         EXPECT_INT(group_make(&rig->tree, rig->slot, rig->assign.memory_bytes, &group), 0);
+        rig_limit_pids(rig, &group);
         memcpy(start.boot, rig->boot, sizeof(start.boot));
         snprintf(rig->work, sizeof(rig->work), "%s/work", rig->dir);
         snprintf(rig->sock, sizeof(rig->sock), "%s/sock", rig->dir);

@@ -21,6 +21,7 @@ struct rig {
         struct px_assign assign;
         struct spool_key key;
         uint64_t spool_bytes_max;
+        unsigned pids_max; /* 0 = as nodes set it */
         int dir_fd;
         int ctl_fd;
         pid_t keeper;

@@ -235,6 +235,45 @@ TEST(an_exit_record_that_a_power_cut_may_have_torn_from_its_output_is_not_truste
         EXPECT_INT(spool_exit_read(rig->dir_fd, rig->key, other_boot, &rig->arena, &rig->result), 0);
 }
 
+TEST(a_fork_bomb_is_held_by_its_limit_and_ended_whole)
+{
+        char mark[64];
+        char script[256];
+
+        rig_open(rig, NULL);
+        if (!rig->tree.pids_v2 && rig->tree.pids[0] == '\0') {
+                printf("no pids controller here\n");
+                return;
+        }
+        rig->pids_max = 64;
+        snprintf(mark, sizeof(mark), "mark-%d-bomb", (int)getpid());
+        snprintf(script, sizeof(script), "b() { while :; do b & done; }; b; : %s", mark);
+        rig_script(rig, script);
+        rig_start(rig);
+        while (rig->err == 0 && !rig->ended) /* a shell that can't fork says so */
+                rig_hear(rig, 100);
+        rig_send(rig, CTL_KILL, 50, PX_KILL_WHY_CANCEL);
+        rig_until_ended(rig);
+        EXPECT(!mark_alive(mark));
+}
+
+TEST(an_orphan_of_an_orphan_that_holds_the_output_open_is_ended_with_its_job)
+{
+        char mark[64];
+        char script[256];
+
+        rig_open(rig, NULL);
+        snprintf(mark, sizeof(mark), "mark-%d-orphan", (int)getpid());
+        snprintf(script, sizeof(script),
+                 "(setsid sh -c '(trap \"\" TERM HUP; echo held; exec sh -c \"sleep 1000; : %s\") &' &) ; "
+                 "read x < /dev/null; exit 4",
+                 mark);
+        rig_run(rig, script);
+        rig_expect_out(rig, "held\n");
+        EXPECT_INT(rig->result.exit_code, 4);
+        EXPECT(!mark_alive(mark));
+}
+
 TEST(a_memory_limit_is_enforced_and_named_where_there_is_one)
 {
         rig_open(rig, NULL);

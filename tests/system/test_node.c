@@ -254,6 +254,36 @@ TEST(a_dead_keeper_costs_its_job_the_attempt_and_nothing_survives)
         PEER_UNTIL(peer, kill(child, 0) != 0);
 }
 
+TEST(a_node_says_when_nothing_but_the_subreaper_is_left_to_end_jobs)
+{
+        EXPECT_INT(setenv("PLEXUS_KILL_MODE", "subreaper", 1), 0);
+        peer_open(peer);
+        EXPECT_BYTES(peer->hello.kill_mode,
+                     px_slice_text("subreaper alone: no control group, no process namespace here"));
+        EXPECT_INT(unsetenv("PLEXUS_KILL_MODE"), 0);
+}
+
+TEST(a_killed_link_loses_nothing_of_a_job_in_a_process_namespace)
+{
+        struct peer_job *job;
+
+        EXPECT_INT(setenv("PLEXUS_KILL_MODE", "pidns", 1), 0);
+        peer_open(peer);
+        if (!px_slice_equal(peer->hello.kill_mode, px_slice_text("pidns"))) {
+                printf("no process namespaces here\n");
+                return;
+        }
+        job = peer_assign(peer, "echo up; trap 'exit 7' USR1; sleep 1000 & wait", PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, job->log[PX_STREAM_OUT].length > 0);
+        peer_kill_node(peer, SIGKILL);
+        peer_start_node(peer);
+        EXPECT_INT(peer->hello.inventory[0].state, PX_ATTEMPT_STATE_RUNNING);
+        peer_kill(peer, job, PX_KILL_WHY_CANCEL, 1);
+        PEER_UNTIL(peer, job->ended);
+        EXPECT_INT(job->result.outcome, PX_OUTCOME_CANCELLED);
+        EXPECT_INT(unsetenv("PLEXUS_KILL_MODE"), 0);
+}
+
 TEST(a_keeper_that_dies_while_there_is_no_link_is_found)
 {
         struct peer_job *job;
