@@ -138,7 +138,7 @@ static void apply_held(struct link *link, const struct node_effect *effect, stru
         case NODE_EFFECT_KILL:
                 if (held->state == HELD_FETCHING)
                         fetch_kill(link, held);
-                held_tell(held, CTL_KILL, effect->grace_ms, (uint64_t)effect->why);
+                keep_kill(held, effect->grace_ms, effect->why);
                 break;
         case NODE_EFFECT_SIGNAL:
                 held_tell(held, CTL_SIGNAL, effect->signal, 0);

@@ -269,6 +269,29 @@ void keep_idle_hear(struct link *link, struct idle_keeper *keeper)
                 idle_drop(link, keeper);
 }
 
+/* ---- find it again ---------------------------------------------------------------------------- */
+
+void keep_kill(struct held *held, uint64_t grace_ms, int why)
+{
+        held->kill_wanted = true;
+        held->kill_grace_ms = grace_ms;
+        held->kill_why = why;
+        held_tell(held, CTL_KILL, grace_ms, (uint64_t)why);
+}
+
+bool keep_connect(struct link *link, struct held *held)
+{
+        if (keeper_connect(held->dir_fd, &held->ctl_fd) != 0)
+                return false;
+        held->state = HELD_WATCHED;
+        link_watch(link, held->ctl_fd, held);
+        /* What it couldn't be told meanwhile. */
+        held_tell(held, CTL_STORED, held->stored[PX_STREAM_OUT], held->stored[PX_STREAM_ERR]);
+        if (held->kill_wanted)
+                held_tell(held, CTL_KILL, held->kill_grace_ms, (uint64_t)held->kill_why);
+        return true;
+}
+
 /* ---- what a dead keeper leaves -------------------------------------------------------------- */
 
 void keep_lost(struct link *link, struct held *held)
@@ -330,16 +353,6 @@ static bool dying_gone(struct held *held, const struct spool_started *started)
         return held->quiet >= QUIET_LOOKS;
 }
 
-/* The lock is still held: its keeper lives and only the connection broke, or it is just going. */
-static void dying_reconnect(struct link *link, struct held *held)
-{
-        if (keeper_connect(held->dir_fd, &held->ctl_fd) != 0)
-                return;
-        held->state = HELD_WATCHED;
-        link->dying_count--;
-        link_watch(link, held->ctl_fd, held);
-}
-
 static void dying_look(struct link *link, struct held *held)
 {
         struct px_arena arena = {0};
@@ -349,7 +362,9 @@ static void dying_look(struct link *link, struct held *held)
         if (!held_dir(link, held))
                 return;
         if (spool_lock_held(held->dir_fd)) {
-                dying_reconnect(link, held);
+                /* Its keeper lives: it will listen when it sees that its link is gone. */
+                if (keep_connect(link, held))
+                        link->dying_count--;
         } else if (spool_exit_read(held->dir_fd, held->key, link->boot, &arena, &result) == 0) {
                 held_ended(link, held, &result);
         } else if (spool_started_read(held->dir_fd, held->key, &started) == -ENOENT &&

@@ -168,6 +168,9 @@ struct held {
         int32_t slot; /* -1 = none */
         unsigned starts;
         unsigned quiet; /* looks that found nothing of it */
+        bool kill_wanted; /* said to its keeper again once that is found */
+        uint64_t kill_grace_ms;
+        int kill_why;
 };
 
 /* A keeper that waits for its next job. */
@@ -255,6 +258,9 @@ int slot_take(struct link *link, struct held *held, struct job_group *ret_group)
 /* Give it a keeper. The core hears STARTED later, or REFUSED. */
 void keep_start(struct link *link, struct held *held);
 void keep_hear(struct link *link, struct held *held);
+void keep_kill(struct held *held, uint64_t grace_ms, int why);
+/* Find the keeper that has it; false = it doesn't listen, or there is none. */
+bool keep_connect(struct link *link, struct held *held);
 /* Its keeper is gone. */
 void keep_lost(struct link *link, struct held *held);
 /* Look after all that keepers left behind. */

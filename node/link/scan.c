@@ -58,12 +58,8 @@ static void scan_running(struct link *link, struct held *held, struct node_found
 {
         found->running = true;
         slot_mark(link, started->group, held);
-        if (spool_lock_held(held->dir_fd) && keeper_connect(held->dir_fd, &held->ctl_fd) == 0) {
-                held->state = HELD_WATCHED;
-                link_watch(link, held->ctl_fd, held);
-        } else {
+        if (!spool_lock_held(held->dir_fd) || !keep_connect(link, held))
                 keep_lost(link, held);
-        }
 }
 
 static void scan_attempt(struct link *link, struct held *held, const struct px_assign *assign,

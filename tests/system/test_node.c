@@ -254,26 +254,37 @@ TEST(a_dead_keeper_costs_its_job_the_attempt_and_nothing_survives)
         PEER_UNTIL(peer, kill(child, 0) != 0);
 }
 
+static void kill_mode_free(void *context)
+{
+        (void)context;
+        EXPECT_INT(unsetenv("PLEXUS_KILL_MODE"), 0);
+}
+
+static void kill_mode_set(const char *mode)
+{
+        EXPECT_INT(setenv("PLEXUS_KILL_MODE", mode, 1), 0);
+        test_cleanup(kill_mode_free, NULL);
+}
+
 TEST(a_node_says_when_nothing_but_the_subreaper_is_left_to_end_jobs)
 {
-        EXPECT_INT(setenv("PLEXUS_KILL_MODE", "subreaper", 1), 0);
+        kill_mode_set("subreaper");
         peer_open(peer);
         EXPECT_BYTES(peer->hello.kill_mode,
                      px_slice_text("subreaper alone: no control group, no process namespace here"));
-        EXPECT_INT(unsetenv("PLEXUS_KILL_MODE"), 0);
 }
 
 TEST(a_killed_link_loses_nothing_of_a_job_in_a_process_namespace)
 {
         struct peer_job *job;
 
-        EXPECT_INT(setenv("PLEXUS_KILL_MODE", "pidns", 1), 0);
+        kill_mode_set("pidns");
         peer_open(peer);
         if (!px_slice_equal(peer->hello.kill_mode, px_slice_text("pidns"))) {
                 printf("no process namespaces here\n");
                 return;
         }
-        job = peer_assign(peer, "echo up; trap 'exit 7' USR1; sleep 1000 & wait", PX_ON_LOST_RERUN);
+        job = peer_assign(peer, "echo up; exec sleep 1000", PX_ON_LOST_RERUN);
         PEER_UNTIL(peer, job->log[PX_STREAM_OUT].length > 0);
         peer_kill_node(peer, SIGKILL);
         peer_start_node(peer);
@@ -281,7 +292,28 @@ TEST(a_killed_link_loses_nothing_of_a_job_in_a_process_namespace)
         peer_kill(peer, job, PX_KILL_WHY_CANCEL, 1);
         PEER_UNTIL(peer, job->ended);
         EXPECT_INT(job->result.outcome, PX_OUTCOME_CANCELLED);
-        EXPECT_INT(unsetenv("PLEXUS_KILL_MODE"), 0);
+}
+
+TEST(a_kill_waits_for_a_keeper_that_the_new_link_has_not_found_yet)
+{
+        struct peer_job *job;
+        struct peer_job *other;
+        pid_t keeper;
+
+        peer_open(peer);
+        job = peer_assign(peer, "echo $PPID; exec sleep 1000", PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, job->log[PX_STREAM_OUT].length > 0);
+        keeper = keeper_of(job);
+        kill(keeper, SIGSTOP); /* so it doesn't listen */
+        peer_kill_node(peer, SIGKILL);
+        peer_start_node(peer);
+        peer_kill(peer, job, PX_KILL_WHY_CANCEL, 1);
+        other = peer_assign(peer, "true", PX_ON_LOST_RERUN);
+        PEER_UNTIL(peer, other->ended);
+        EXPECT(!job->ended);
+        kill(keeper, SIGCONT);
+        PEER_UNTIL(peer, job->ended);
+        EXPECT_INT(job->result.outcome, PX_OUTCOME_CANCELLED);
 }
 
 TEST(a_keeper_that_dies_while_there_is_no_link_is_found)
