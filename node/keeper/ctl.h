@@ -19,7 +19,7 @@
  *   STARTED   wall_ms; not said of a job that ended within KEEPER_START_WAIT_MS without a word
  *   GREW      out length, err length
  *   PROGRESS  permille as a signed number; payload = text
- *   ENDED     the exit record is written, nothing of the attempt is alive
+ *   ENDED     the exit record is written, nothing of the attempt is alive; payload = the result
  */
 #ifndef CTL_H
 #define CTL_H

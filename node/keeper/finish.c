@@ -263,6 +263,8 @@ static int exit_write(struct keeper *keeper)
         result_use(keeper, &result.use);
         result.progress_permille = keeper->progress.any ? keeper->progress.permille : -1;
         result.progress_text = px_slice_text(keeper->progress.text);
+        px_buf_reset(&keeper->ended);
+        px_result_encode(&result, &keeper->ended);
         return spool_exit_write(keeper->dir_fd, keeper->start.boot,
                                 spool_exit_worth_sync(keeper->on_lost, ran_ms), &result);
 }

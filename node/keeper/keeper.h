@@ -125,6 +125,7 @@ struct keeper {
         struct verdict verdict;
         uint64_t cpu_us;
         uint64_t rss_bytes;
+        struct px_buf ended; /* the result, as ENDED carries it */
         struct child_error *told; /* memory that the child shares, however it is made */
 };
 

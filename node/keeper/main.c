@@ -87,6 +87,7 @@ static void keeper_forget(struct keeper *keeper)
         keeper_close(&keeper->dir_fd);
         keeper_close(&keeper->lock_fd);
         px_arena_fini(&keeper->arena);
+        px_buf_fini(&keeper->ended);
         if (chdir("/") != 0)
                 _exit(71);
         keeper_reset(keeper);
@@ -229,6 +230,8 @@ static struct ctl_message say_message(struct keeper *keeper, unsigned what)
                 break;
         default:
                 message.kind = CTL_ENDED;
+                message.payload = px_buf_slice(&keeper->ended);
+                PX_ASSERT(message.payload.length <= CTL_PAYLOAD_BYTES_MAX);
                 break;
         }
         if (what == SAY_HELLO && keeper->progress.any)

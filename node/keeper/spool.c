@@ -300,34 +300,45 @@ static char *free_name(uint32_t number, char ret_name[16])
 /* A directory in free/, used before or new. */
 static int free_take(struct spool *spool, uint32_t *ret_number, int *ret_fd)
 {
+        bool used = spool->free_count > 0;
         char name[16];
 
-        *ret_number = spool->free_count > 0 ? spool->free[--spool->free_count]
-                                            : spool->free_next++;
-        return directory_open(spool->free_fd, free_name(*ret_number, name), ret_fd);
+        *ret_number = used ? spool->free[--spool->free_count] : spool->free_next++;
+        free_name(*ret_number, name);
+        if (used) {
+                *ret_fd = openat(spool->free_fd, name,
+                                 O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                if (*ret_fd >= 0)
+                        return 0;
+        }
+        return directory_open(spool->free_fd, name, ret_fd);
 }
 
-int spool_enter(struct spool *spool, const struct px_assign *assign)
+int spool_enter(struct spool *spool, const struct px_assign *assign, int *ret_dir_fd)
 {
         struct spool_key key = {.job = assign->job, .fence = assign->fence};
         char name[SPOOL_NAME_BYTES];
         char from[16];
         uint32_t number;
-        int dir_fd;
-        int result;
+        int dir_fd = -1;
+        int result = free_take(spool, &number, &dir_fd);
 
-        if (faccessat(spool->attempts_fd, spool_name(key, name), F_OK, 0) == 0)
-                return 0;
-        result = free_take(spool, &number, &dir_fd);
         if (result != 0)
                 return result;
         result = entry_write(spool, dir_fd, assign);
-        close(dir_fd);
         if (result == 0 && renameat(spool->free_fd, free_name(number, from), spool->attempts_fd,
-                                    name) != 0)
+                                    spool_name(key, name)) != 0)
                 result = -errno;
-        if (result != 0 && spool->free_count < FREE_MAX)
+        if (result == 0) {
+                *ret_dir_fd = dir_fd;
+                return 0;
+        }
+        close(dir_fd);
+        if (spool->free_count < FREE_MAX)
                 spool->free[spool->free_count++] = number;
+        /* A directory that holds an entry can't be renamed over. */
+        if (result == -EEXIST || result == -ENOTEMPTY)
+                result = spool_attempt_open(spool, key, ret_dir_fd);
         return result;
 }
 

@@ -85,8 +85,9 @@ int spool_boot(uint8_t ret_boot[SPOOL_ID_BYTES]);
 
 char *spool_name(struct spool_key key, char ret_name[SPOOL_NAME_BYTES]);
 bool spool_name_parse(const char *name, struct spool_key *ret_key);
-/* Make the attempt's directory and entry; an attempt that is there already is left as it is. */
-int spool_enter(struct spool *spool, const struct px_assign *assign);
+/* Make the attempt's directory and entry; an attempt that is there already is left as it is.
+ * Owns: ret_dir_fd, its open directory, is the caller's. */
+int spool_enter(struct spool *spool, const struct px_assign *assign, int *ret_dir_fd);
 /* Remove the attempt: its directory goes to free/, or away. Absent is no fault. */
 int spool_remove(struct spool *spool, struct spool_key key);
 /* Open the attempt's directory. Owns: the descriptor is the caller's. */

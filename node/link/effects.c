@@ -17,6 +17,7 @@ static void apply_enter(struct link *link, const struct node_effect *effect)
         char text[PX_LIMIT_REASON_BYTES + 1] = "";
         struct held *held = held_find(link, key);
         int code = PX_OK;
+        int dir_fd = -1;
         int fault;
 
         if (px_spec_decode(assign->spec, &arena, &spec) != PX_WIRE_OK) {
@@ -26,7 +27,7 @@ static void apply_enter(struct link *link, const struct node_effect *effect)
         if (code == PX_OK)
                 code = account_find(link->map_accounts, assign, spec.as_root, account, text,
                                     sizeof(text));
-        if (code == PX_OK && (fault = spool_enter(link->spool, assign)) != 0) {
+        if (code == PX_OK && (fault = spool_enter(link->spool, assign, &dir_fd)) != 0) {
                 code = PX_E_NODE_FAULT;
                 snprintf(text, sizeof(text), "node %s can't write its spool: %s",
                          link->options->name, strerror(-fault));
@@ -40,6 +41,9 @@ static void apply_enter(struct link *link, const struct node_effect *effect)
         }
         if (held == NULL)
                 held = held_new(link, key);
+        if (held->dir_fd >= 0)
+                close(held->dir_fd);
+        held->dir_fd = dir_fd;
         px_free(held->account);
         held->account = account;
         held->on_lost = assign->on_lost;

@@ -200,13 +200,15 @@ static void hear_progress(struct link *link, struct held *held, const struct ctl
                 link_step(link, &input);
 }
 
-static void hear_ended(struct link *link, struct held *held)
+/* The keeper says what its exit record holds. */
+static void hear_ended(struct link *link, struct held *held, struct px_slice encoded)
 {
         struct px_arena arena = {0};
         struct px_result result;
 
-        if (held_dir(link, held) &&
-            spool_exit_read(held->dir_fd, held->key, link->boot, &arena, &result) == 0) {
+        if (px_result_decode(encoded, &arena, &result) == PX_WIRE_OK &&
+            result.job.value == held->key.job.value &&
+            px_fence_equal(result.fence, held->key.fence)) {
                 keeper_to_idle(link, held);
                 held_ended(link, held, &result);
         } else {
@@ -235,7 +237,7 @@ static void hear_message(struct link *link, struct held *held, const struct ctl_
                 hear_progress(link, held, message);
                 break;
         case CTL_ENDED:
-                hear_ended(link, held);
+                hear_ended(link, held, message->payload);
                 break;
         default: /* of a later release */
                 break;

@@ -78,8 +78,7 @@ static void lane_start(struct bench *bench, uint32_t slot, uint64_t number)
         int lock_fd;
 
         lane->key = (struct spool_key){.job = assign.job, .fence = assign.fence};
-        check(spool_enter(bench->spool, &assign), "entry");
-        check(spool_attempt_open(bench->spool, lane->key, &lane->dir_fd), "attempt");
+        check(spool_enter(bench->spool, &assign, &lane->dir_fd), "entry");
         check(spool_lock(lane->dir_fd, &lock_fd), "lock");
         check(group_make(&bench->tree, slot, 0, &group), "group");
         start.group = group.kill;

@@ -155,8 +155,7 @@ void rig_start(struct rig *rig)
         px_buf_reset(&rig->encoded);
         px_spec_encode(&rig->spec, &rig->encoded);
         rig->assign.spec = px_buf_slice(&rig->encoded);
-        EXPECT_INT(spool_enter(rig->spool, &rig->assign), 0);
-        EXPECT_INT(spool_attempt_open(rig->spool, rig->key, &rig->dir_fd), 0);
+        EXPECT_INT(spool_enter(rig->spool, &rig->assign, &rig->dir_fd), 0);
         EXPECT_INT(spool_lock(rig->dir_fd, &lock_fd), 0);
         if (rig->keeper == 0) {
                 EXPECT_INT(keeper_spawn(KEEPER_PROGRAM, &rig->keeper, &rig->ctl_fd), 0);

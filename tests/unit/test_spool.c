@@ -45,8 +45,7 @@ static int enter(struct spool *spool, struct spool_key at)
                                    .spec = px_slice_text("opaque")};
         int dir_fd = -1;
 
-        EXPECT_INT(spool_enter(spool, &assign), 0);
-        EXPECT_INT(spool_attempt_open(spool, at, &dir_fd), 0);
+        EXPECT_INT(spool_enter(spool, &assign, &dir_fd), 0);
         return dir_fd;
 }
 

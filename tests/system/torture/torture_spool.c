@@ -57,8 +57,7 @@ static int make_attempt(struct spool *spool, unsigned number)
                                         .group = "/sys/fs/cgroup/plexus/1"};
         int dir_fd;
 
-        if (spool_enter(spool, &assign) != 0 ||
-            spool_attempt_open(spool, key_of(number), &dir_fd) != 0)
+        if (spool_enter(spool, &assign, &dir_fd) != 0)
                 return 1;
         if (spool_started_write(dir_fd, key_of(number), &started) != 0 ||
             spool_exit_write(dir_fd, boot, true, &result) != 0)
