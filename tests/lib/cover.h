@@ -8,7 +8,7 @@
 void __gcov_dump(void);
 void __gcov_reset(void);
 void _Exit(int status) __attribute__((noreturn));
-void cover_exit(int status) __attribute__((noreturn, weak));
+void cover_exit(int status) __attribute__((noreturn, weak, visibility("hidden")));
 
 void cover_exit(int status)
 {
