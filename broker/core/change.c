@@ -129,10 +129,8 @@ static struct fate release_active(struct core *core, struct job *job)
         PX_ASSERT(job->state == PX_JOB_STATE_BLOCKED);
         job->flags &= (uint16_t)~JOB_HELD;
         reason = job_waits_for(core, job);
-        if (reason == PX_REASON_NONE) {
-                job_set_state(core, job, PX_JOB_STATE_QUEUED, PX_REASON_NONE, NOTE_NONE);
-                return done(PX_JOB_STATE_QUEUED);
-        }
+        if (reason == PX_REASON_NONE)
+                return done(job_ready(core, job));
         job_changed(core, job, reason,
                     &(struct note){.event = PX_EV_JOB_BLOCKED, .exit_code = -1});
         job_deadline(core, job, job->more->deadline_ms);
@@ -157,7 +155,10 @@ static struct fate priority_active(struct core *core, struct job *job,
 {
         if (change->number < -PX_LIMIT_PRIORITY || change->number > PX_LIMIT_PRIORITY)
                 return refused(PX_E_LIMIT, job->state, "a priority lies between -1000 and 1000");
-        queue_reorder(core, job, (int16_t)change->number);
+        if (change->number > share_priority_max(&principal_find(core, job->owner)->share) &&
+            core->principal->role != PX_ROLE_ADMIN)
+                return refused(PX_E_LIMIT, job->state, "above the largest priority of its user");
+        line_reorder(core, job, (int16_t)change->number);
         job_changed(core, job, job->reason,
                     &(struct note){.event = PX_EV_JOB_PRIORITY, .exit_code = -1});
         return done(job->state);
@@ -236,6 +237,8 @@ static struct fate retry_ended(struct core *core, uint64_t id, const struct px_j
         shape_hold(core, job);
         job->failures = 0;
         job->losses = 0;
+        if (job->more != NULL)
+                job->more->expires_wall_ms = 0; /* it is wanted now */
         job->flags &= (uint16_t)~(JOB_CANCEL_ASKED | JOB_HELD);
         delete_row(core, PX_TABLE_DONE, &key);
         job_begin(core, job, PX_JOB_STATE_QUEUED, PX_REASON_NONE,

@@ -7,7 +7,7 @@ static void check_job_place(const struct core *core, const struct job *job)
 {
         const struct attempt *attempt = job->attempt;
 
-        PX_ASSERT((job->ready.position != 0) == (job->state == PX_JOB_STATE_QUEUED));
+        PX_ASSERT((job->ready.position != 0) == job_in_line(job));
         PX_ASSERT((attempt != NULL) == job_on_node(job->state));
         if (attempt == NULL)
                 return;
@@ -29,7 +29,7 @@ static void check_job_reason(const struct core *core, const struct job *job)
                 PX_ASSERT(!(job->flags & JOB_HELD));
         if (job->state == PX_JOB_STATE_BLOCKED && (job->flags & JOB_HELD))
                 PX_ASSERT(job->reason == PX_REASON_HELD);
-        else if (job->state == PX_JOB_STATE_BLOCKED && core->begun) {
+        else if (job->state == PX_JOB_STATE_BLOCKED && !job_in_line(job) && core->begun) {
                 /* A wall clock that jumped past the start time is seen when the timer fires. */
                 PX_ASSERT(waits != PX_REASON_NONE || job->reason == PX_REASON_START_TIME);
                 PX_ASSERT(job->more->timer.item.position != 0);
@@ -86,36 +86,6 @@ static void check_shapes(const struct core *core)
         PX_ASSERT(core->shapes.count <= PX_LIMIT_SHAPES);
 }
 
-/* Queued jobs, counted through their queues. */
-static void check_queues(const struct core *core)
-{
-        uint64_t queued = 0;
-        size_t open = 0;
-        size_t cursor = 0;
-        uint64_t key;
-        void *value;
-
-        while (px_map_next(&core->queues, &cursor, &key, &value)) {
-                const struct queue *queue = value;
-
-                queued += queue->ready.count;
-                open += queue->item.position != 0;
-                PX_ASSERT(key == ((uint64_t)queue->shape->id << 32 | queue->owner));
-                PX_ASSERT(queue->item.position == 0 || !px_list_linked(&queue->link));
-                PX_ASSERT((queue->ready.count > 0) ==
-                          (queue->item.position != 0 || px_list_linked(&queue->link)));
-                for (size_t i = 1; i <= queue->ready.count; i++) {
-                        const struct job *job =
-                                PX_CONTAINER_OF(queue->ready.items[i], struct job, ready);
-
-                        PX_ASSERT(job->ready.position == i);
-                        PX_ASSERT(job->shape == queue->shape->id && job->owner == queue->owner);
-                }
-        }
-        PX_ASSERT(queued == core->state_counts[PX_JOB_STATE_QUEUED]);
-        PX_ASSERT(open == core->queues_open.count);
-}
-
 static uint64_t check_node_held(const struct core *core, const struct node *node)
 {
         uint64_t cpus_milli = 0;
@@ -152,6 +122,7 @@ static void check_node(const struct core *core, const struct node *node)
         PX_ASSERT(!node->connected || (node->alive && !node->stopped));
         PX_ASSERT(node->alive == (node->lease.item.position != 0));
         PX_ASSERT(node->connected || node->repeat.item.position == 0);
+        PX_ASSERT(node->connected || node->reserved_for == 0);
         for (size_t i = 0; i < node->seats_count; i++) {
                 PX_ASSERT((node->seats[i].item.position != 0) == node_open(core, node));
                 PX_ASSERT(node->seats[i].node == node);
@@ -236,7 +207,7 @@ void core_check(const struct core *core)
         PX_ASSERT(px_list_empty(&core->nodes_dirty) && px_list_empty(&core->sessions_dirty));
         check_jobs(core);
         check_shapes(core);
-        check_queues(core);
+        check_schedule(core);
         /* Leases and timers begin with the first step. */
         if (!core->begun)
                 return;

@@ -66,6 +66,10 @@ TAKE(node_change, node_change_take)
 TAKE(nodes, query_nodes)
 TAKE(status, query_status)
 TAKE(why, why_take)
+TAKE(try, try_take)
+TAKE(reasons, reasons_take)
+TAKE(gate_set, limits_set)
+TAKE(gates, limits_list)
 TAKE(token_make, token_make)
 TAKE(token_revoke, token_revoke)
 TAKE(tokens, query_tokens)
@@ -104,6 +108,10 @@ static const struct handler handlers[] = {
         {PX_M_STATUS, CORE_FROM_CLIENT, take_status},
         {PX_M_WHY, CORE_FROM_CLIENT, take_why},
         {PX_M_NODES, CORE_FROM_CLIENT, take_nodes},
+        {PX_M_TRY, CORE_FROM_CLIENT, take_try},
+        {PX_M_REASONS, CORE_FROM_CLIENT, take_reasons},
+        {PX_M_GATES, CORE_FROM_CLIENT, take_gates},
+        {PX_M_GATE_SET, CORE_FROM_CLIENT, take_gate_set},
         {PX_M_NODE_CHANGE, CORE_FROM_CLIENT, take_node_change},
         {PX_M_TOKENS, CORE_FROM_CLIENT, take_tokens},
         {PX_M_TOKEN_MAKE, CORE_FROM_CLIENT, take_token_make},

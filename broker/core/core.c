@@ -29,7 +29,10 @@ struct core *core_new(const struct core_options *options)
         slab_init(&core->more_slab, sizeof(struct job_more));
         slab_init(&core->attempt_slab, sizeof(struct attempt));
         slab_init(&core->watch_slab, sizeof(struct watch));
-        queues_init(core);
+        shapes_init(core);
+        shares_init(core);
+        gates_init(core);
+        px_list_init(&core->nodes_grown);
         timers_init(core);
         px_list_init(&core->node_list);
         px_list_init(&core->nodes_dirty);
@@ -46,7 +49,10 @@ void core_free(struct core *core)
         while (!px_list_empty(&core->session_list))
                 session_free(core, PX_CONTAINER_OF(core->session_list.next, struct session, link));
         nodes_fini(core);
-        queues_fini(core);
+        lines_fini(core);
+        shapes_fini(core);
+        gates_fini(core);
+        px_free(core->candidates);
         pools_fini(core);
         principals_fini(core);
         job_table_fini(&core->jobs);

@@ -3,7 +3,7 @@
  * A row that cannot be is refused and changes nothing; the rest loads without it. */
 #include "state.h"
 
-const uint8_t core_load_tables[] = {PX_TABLE_META,    PX_TABLE_PRINCIPAL, PX_TABLE_NODE,
+const uint8_t core_load_tables[] = {PX_TABLE_META, PX_TABLE_PRINCIPAL, PX_TABLE_GATE, PX_TABLE_NODE,
                                     PX_TABLE_SHAPE,   PX_TABLE_SESSION,   PX_TABLE_ANSWER,
                                     PX_TABLE_JOB};
 const size_t core_load_tables_count = PX_COUNT_OF(core_load_tables);
@@ -44,6 +44,15 @@ static int load_principal(struct core *core, struct px_slice key, struct px_slic
         if (px_get_be32(key.data) >= core->next_principal)
                 return PX_E_DAMAGED;
         return principal_load(core, px_get_be32(key.data), &row);
+}
+
+static int load_gate(struct core *core, struct px_slice key, struct px_slice value)
+{
+        struct px_gate_row row;
+
+        if (key.length != 4 || px_gate_row_decode(value, &core->scratch, &row) != PX_WIRE_OK)
+                return PX_E_DAMAGED;
+        return gate_load(core, px_get_be32(key.data), &row);
 }
 
 static int load_node(struct core *core, struct px_slice key, struct px_slice value)
@@ -93,11 +102,13 @@ static int load_answer(struct core *core, struct px_slice key, struct px_slice v
 
 static void job_attach(struct core *core, struct job *job, const struct px_job_row *row)
 {
-        const struct shape *shape = shape_find(core, job->shape);
         struct attempt *attempt = attempt_new(core, node_find(core, job->node), job, job->id,
                                               row->fence);
 
-        attempt_take_room(attempt, shape->cpus_milli, shape->memory_bytes);
+        attempt->begun_ms = core->core_ms;
+        room_take(core, attempt);
+        gates_enter(core, shape_find(core, job->shape), &principal_find(core, job->owner)->share);
+        principal_find(core, job->owner)->share.running++;
         /* ASSIGN and KILL are said again when the node has said HELLO. */
         attempt->assigning = job->state == PX_JOB_STATE_ASSIGNED;
         attempt->killing = job->state == PX_JOB_STATE_CANCELLING;
@@ -127,8 +138,8 @@ static int load_job(struct core *core, struct px_slice key, struct px_slice valu
         principal_find(core, job->owner)->jobs_count++;
         if (job_on_node(job->state))
                 job_attach(core, job, &row);
-        else if (job->state == PX_JOB_STATE_QUEUED)
-                queue_add(core, job);
+        else if (job_in_line(job))
+                line_add(core, job);
         return PX_OK;
 }
 
@@ -141,6 +152,8 @@ int core_load_row(struct core *core, uint8_t table, struct px_slice key, struct 
                 return load_core(core, key, value);
         case PX_TABLE_PRINCIPAL:
                 return load_principal(core, key, value);
+        case PX_TABLE_GATE:
+                return load_gate(core, key, value);
         case PX_TABLE_NODE:
                 return load_node(core, key, value);
         case PX_TABLE_SHAPE:

@@ -37,16 +37,27 @@ static void digest_jobs(const struct core *core, struct digest *digest)
 
 static void digest_shapes(const struct core *core, struct digest *digest)
 {
-        struct px_shape_row row;
         size_t cursor = 0;
         uint64_t id;
         void *shape;
 
         while (px_map_next(&core->shapes, &cursor, &id, &shape)) {
                 digest_key(digest, id);
-                shape_row_of(shape, &row);
-                px_shape_row_encode(&row, &digest->row);
+                px_buf_append_slice(&digest->row, ((const struct shape *)shape)->bytes);
                 digest_add(digest, PX_TABLE_SHAPE);
+        }
+}
+
+static void digest_gates(const struct core *core, struct digest *digest)
+{
+        PX_LIST_EACH(&core->gate_list, at)
+        {
+                const struct gate *gate = PX_CONTAINER_OF(at, struct gate, link);
+                struct px_gate_row row = {.gate = gate->set};
+
+                digest_key(digest, gate->id);
+                px_gate_row_encode(&row, &digest->row);
+                digest_add(digest, PX_TABLE_GATE);
         }
 }
 
@@ -127,6 +138,7 @@ uint64_t core_digest(const struct core *core)
         }
         digest_jobs(core, &digest);
         digest_shapes(core, &digest);
+        digest_gates(core, &digest);
         digest_nodes(core, &digest);
         digest_principals(core, &digest);
         digest_sessions(core, &digest);

@@ -8,6 +8,7 @@ static void node_stop(struct core *core, struct node *node, bool kill)
 
         node->stopping = true;
         seats_update(core, node);
+        reserve_forget(core, node);
         FRAME(core, node_stop, &stop, 0);
         put_frame(core, node->peer);
         node_event(core, node, PX_EV_NODE_DRAINING, kill ? "told to stop now" : "told to stop");
@@ -20,6 +21,8 @@ static void node_draining(struct core *core, struct node *node, bool draining)
         node->draining = draining;
         node_row_put(core, node);
         seats_update(core, node);
+        reserve_forget(core, node);
+        node_grew(core, node);
         node_event(core, node, draining ? PX_EV_NODE_DRAINING : PX_EV_NODE_UP,
                    draining ? "gets nothing new" : "resumed");
 }

@@ -48,6 +48,15 @@ static bool hello_role_may(int role, int kind)
                role == PX_ROLE_ADMIN;
 }
 
+static bool resources_are_sound(const struct px_m_node_hello *hello)
+{
+        for (size_t i = 0; i < hello->resources_count; i++)
+                if (!name_is_valid(hello->resources[i].name) ||
+                    hello->resources[i].amount > PX_LIMIT_RESOURCE_AMOUNT)
+                        return false;
+        return true;
+}
+
 static bool hello_is_sound(const struct px_m_node_hello *hello)
 {
         if (hello->kind != PX_NODE_KIND_NODE && hello->kind != PX_NODE_KIND_WORKER)
@@ -55,6 +64,8 @@ static bool hello_is_sound(const struct px_m_node_hello *hello)
         if (hello->cluster.length != 0 && hello->cluster.length != CORE_ID_BYTES)
                 return false;
         if (hello->kind == PX_NODE_KIND_WORKER && hello->types_count == 0)
+                return false;
+        if (hello->gpus > PX_LIMIT_GPUS || !resources_are_sound(hello))
                 return false;
         return hello->boot.length == CORE_ID_BYTES && hello->spool.length == CORE_ID_BYTES &&
                name_is_valid(hello->name);
@@ -169,7 +180,35 @@ static void own_anew(struct px_slice *slice, struct px_slice value)
         *slice = slice_own(value);
 }
 
-static void node_describe(struct node *node, const struct px_m_node_hello *hello)
+/* Its labels and named resources, in its own memory. */
+static void node_describe_more(struct core *core, struct node *node,
+                               const struct px_m_node_hello *hello)
+{
+        struct px_arena *about = &node->about;
+        struct px_label *labels;
+        struct px_resource *resources;
+
+        px_arena_reset(about);
+        labels = px_arena_alloc(about, (hello->labels_count + 1) * sizeof(*labels));
+        for (size_t i = 0; i < hello->labels_count; i++)
+                labels[i] = (struct px_label){px_arena_copy(about, hello->labels[i].key),
+                                              px_arena_copy(about, hello->labels[i].value)};
+        resources = px_arena_alloc(about, (hello->resources_count + 1) * sizeof(*resources));
+        for (size_t i = 0; i < hello->resources_count; i++)
+                resources[i] =
+                        (struct px_resource){px_arena_copy(about, hello->resources[i].name),
+                                             hello->resources[i].amount};
+        node->labels = labels;
+        node->labels_count = hello->labels_count;
+        node->resources = resources;
+        node->resources_count = hello->resources_count;
+        node->resources_used = px_arena_alloc(about, (hello->resources_count + 1) *
+                                                             sizeof(*node->resources_used));
+        room_recount(core, node);
+}
+
+static void node_describe(struct core *core, struct node *node,
+                          const struct px_m_node_hello *hello)
 {
         for (size_t i = 0; i < node->types_count; i++)
                 slice_drop(&node->types[i]);
@@ -187,6 +226,10 @@ static void node_describe(struct node *node, const struct px_m_node_hello *hello
         node->cpus_milli = hello->cpus_milli;
         node->memory_bytes = hello->memory_bytes;
         node->slots = hello->slots;
+        node->gpus = hello->gpus;
+        node_describe_more(core, node, hello);
+        node->described = true;
+        core->nodes_version++;
 }
 
 static void node_connect(struct core *core, struct node *node, const struct px_m_node_hello *hello)
@@ -301,8 +344,8 @@ static void ghost_of_item(struct core *core, struct node *node,
                 return;
         }
         ghost = attempt_new(core, node, NULL, item->job.value, item->fence);
-        attempt_take_room(ghost, PX_MIN(item->cpus_milli, node->cpus_milli),
-                          PX_MIN(item->memory_bytes, node->memory_bytes));
+        room_take_ghost(ghost, PX_MIN(item->cpus_milli, node->cpus_milli),
+                        PX_MIN(item->memory_bytes, node->memory_bytes));
         node_kill(core, ghost, PX_KILL_WHY_FENCED, 0);
 }
 
@@ -356,7 +399,7 @@ void hello_take(struct core *core, const struct px_m_node_hello *hello)
         same_spool = ids_equal(node->spool, hello->spool);
         node_ghosts_drop(core, node);
         timer_disarm(core, &node->repeat);
-        node_describe(node, hello);
+        node_describe(core, node, hello);
         node_connect(core, node, hello);
         node_welcome(core, node);
         if (!was_up)

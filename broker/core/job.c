@@ -45,6 +45,7 @@ void job_free(struct core *core, struct job *job)
         PX_ASSERT(job->attempt == NULL);
         if (job->more != NULL) {
                 timer_disarm(core, &job->more->timer);
+                timer_disarm(core, &job->more->expiry);
                 slab_give(&core->more_slab, job->more);
         }
         shape_release(core, job);
@@ -89,6 +90,10 @@ void job_row_of(const struct job *job, struct px_job_row *ret_row)
         ret_row->deadline_ms = job->more->deadline_ms;
         ret_row->start_wall_ms = job->more->start_wall_ms;
         ret_row->content = job->more->content;
+        ret_row->gpus = job->more->gpus;
+        ret_row->wait_ms = job->more->wait_ms;
+        ret_row->wait_until_ms = job->more->wait_until_ms;
+        ret_row->expires_wall_ms = job->more->expires_wall_ms;
         if (job->flags & JOB_HAS_KEY)
                 ret_row->key = px_slice_of(job->more->key, CORE_KEY_HASH_BYTES);
         if (job->flags & JOB_HAS_BLOB)
@@ -98,7 +103,9 @@ void job_row_of(const struct job *job, struct px_job_row *ret_row)
 static bool row_needs_more(const struct px_job_row *row)
 {
         return row->lost_after_ms != 0 || row->backoff_ms != 0 || row->deadline_ms != 0 ||
-               row->start_wall_ms != 0 || (row->flags & (JOB_HAS_KEY | JOB_HAS_BLOB)) != 0;
+               row->start_wall_ms != 0 || (row->flags & (JOB_HAS_KEY | JOB_HAS_BLOB)) != 0 ||
+               row->gpus != 0 || row->wait_ms != 0 || row->wait_until_ms != 0 ||
+               row->expires_wall_ms != 0;
 }
 
 static bool row_is_sound(const struct core *core, const struct px_job_row *row)
@@ -147,6 +154,10 @@ bool job_of_row(struct core *core, uint64_t id, const struct px_job_row *row, st
         job->more->deadline_ms = row->deadline_ms;
         job->more->start_wall_ms = row->start_wall_ms;
         job->more->content = row->content;
+        job->more->gpus = row->gpus;
+        job->more->wait_ms = row->wait_ms;
+        job->more->wait_until_ms = row->wait_until_ms;
+        job->more->expires_wall_ms = row->expires_wall_ms;
         if (row->key.length > 0)
                 memcpy(job->more->key, row->key.data, CORE_KEY_HASH_BYTES);
         if (row->blob.length > 0)
@@ -236,6 +247,25 @@ static void job_event(struct core *core, uint64_t id, const struct px_job_row *r
 
 /* ---- changes ---------------------------------------------------------------------------------------- */
 
+/* After a change of state or reason: it joins its line or leaves it, and waits from now or no more. */
+static void job_line_up(struct core *core, struct job *job)
+{
+        bool in_line = job_in_line(job);
+        struct job_more *more = job->more;
+
+        if (in_line && job->ready.position == 0)
+                line_add(core, job);
+        else if (!in_line && job->ready.position != 0)
+                line_remove(core, job);
+        if (more == NULL)
+                return;
+        if (in_line && more->wait_ms > 0 && more->wait_until_ms == 0)
+                more->wait_until_ms = core->core_ms + (int64_t)more->wait_ms;
+        else if (!in_line)
+                more->wait_until_ms = 0;
+        expiry_arm(core, job);
+}
+
 void job_begin(struct core *core, struct job *job, int state, int reason, const struct note *note)
 {
         struct px_job_row row;
@@ -245,22 +275,16 @@ void job_begin(struct core *core, struct job *job, int state, int reason, const 
         job->reason = (uint8_t)reason;
         core->state_counts[state]++;
         principal_find(core, job->owner)->jobs_count++;
+        job_line_up(core, job);
         job_row_of(job, &row);
         job_put(core, PX_TABLE_JOB, job->id, &row);
         job_event(core, job->id, &row, note);
-        if (state == PX_JOB_STATE_QUEUED)
-                queue_add(core, job);
 }
 
 /* The encoded row of a shape; lives as long as the output. */
 static struct px_slice shape_bytes(struct core *core, const struct shape *shape)
 {
-        struct px_shape_row row;
-
-        shape_row_of(shape, &row);
-        px_buf_reset(&core->bytes);
-        px_shape_row_encode(&row, &core->bytes);
-        return px_arena_copy(&core->output->arena, px_buf_slice(&core->bytes));
+        return px_arena_copy(&core->output->arena, shape->bytes);
 }
 
 /* The job leaves RAM: its row moves to `done`, followers and watchers are told. */
@@ -275,6 +299,7 @@ static void job_leave(struct core *core, struct job *job, const struct note *not
         row.shape = 0;
         row.request = shape_bytes(core, shape_find(core, job->shape));
         row.deadline_ms = 0;
+        row.wait_until_ms = 0;
         row.ended_wall_ms = core->wall_ms;
         row.exit_code = note->exit_code;
         row.signal = note->signal;
@@ -312,11 +337,10 @@ void job_set_state(struct core *core, struct job *job, int to, int reason, const
         PX_ASSERT(px_job_edge(from, to));
         PX_ASSERT(reason > 0);
         PX_ASSERT(job_on_node(to) == (job->attempt != NULL));
-        if (from == PX_JOB_STATE_QUEUED)
-                queue_remove(core, job);
         core->state_counts[from]--;
         job->state = (uint8_t)to;
         job->reason = (uint8_t)reason;
+        job_line_up(core, job);
         if (to != PX_JOB_STATE_BLOCKED)
                 job_deadline(core, job, 0);
         if (job_ended(to)) {
@@ -327,8 +351,6 @@ void job_set_state(struct core *core, struct job *job, int to, int reason, const
         job_row_of(job, &row);
         job_put(core, PX_TABLE_JOB, job->id, &row);
         job_event(core, job->id, &row, note);
-        if (to == PX_JOB_STATE_QUEUED)
-                queue_add(core, job);
 }
 
 void job_changed(struct core *core, struct job *job, int reason, const struct note *note)
@@ -338,6 +360,7 @@ void job_changed(struct core *core, struct job *job, int reason, const struct no
         PX_ASSERT(!job_ended(job->state));
         PX_ASSERT(reason > 0);
         job->reason = (uint8_t)reason;
+        job_line_up(core, job);
         job_row_of(job, &row);
         job_put(core, PX_TABLE_JOB, job->id, &row);
         if (note->event != 0)
@@ -359,6 +382,33 @@ int job_waits_for(const struct core *core, const struct job *job)
         return PX_REASON_NONE;
 }
 
+int job_line_reason(const struct core *core, const struct job *job)
+{
+        const struct line *line = line_find(core, job->shape, job->owner);
+
+        return line != NULL && line->place == LINE_PARKED &&
+                               line->gate->set.kind == PX_GATE_KIND_RESOURCE
+                       ? PX_REASON_SLOT
+                       : PX_REASON_NONE;
+}
+
+int job_ready(struct core *core, struct job *job)
+{
+        int reason = job_line_reason(core, job);
+
+        PX_ASSERT(job->state == PX_JOB_STATE_BLOCKED && !job_in_line(job));
+        if (reason == PX_REASON_NONE) {
+                job_set_state(core, job, PX_JOB_STATE_QUEUED, PX_REASON_NONE, NOTE_NONE);
+        } else {
+                if (job->more != NULL)
+                        job->more->deadline_ms = 0; /* in its row, too */
+                job_changed(core, job, reason,
+                            &(struct note){.event = PX_EV_JOB_BLOCKED, .exit_code = -1});
+                job_deadline(core, job, 0);
+        }
+        return job->state;
+}
+
 static void job_arm(struct core *core, struct job *job)
 {
         struct job_more *more = job->more;
@@ -367,8 +417,8 @@ static void job_arm(struct core *core, struct job *job)
                 return;
         if (more->deadline_ms != 0) {
                 timer_arm(core, &more->timer, TIMER_JOB, job->id, more->deadline_ms);
-        } else if (job->state == PX_JOB_STATE_BLOCKED && job->fence.attempt == 0 &&
-                   more->start_wall_ms != 0) {
+        } else if (job->state == PX_JOB_STATE_BLOCKED && !job_in_line(job) &&
+                   job->fence.attempt == 0 && more->start_wall_ms != 0) {
                 /* It may have passed already, while no broker ran. */
                 int64_t wait_ms = PX_MAX(more->start_wall_ms - core->wall_ms, (int64_t)0);
 
@@ -393,6 +443,7 @@ void job_arm_loaded(struct core *core, struct job *job)
         int64_t full_ms = core->core_ms + (int64_t)job_lost_after_ms(job);
 
         job_arm(core, job);
+        expiry_arm(core, job);
         if (job->more == NULL || job->more->deadline_ms == 0 || !job_on_node(job->state))
                 return;
         timer_arm(core, &job->more->timer, TIMER_JOB, job->id,
@@ -413,7 +464,7 @@ void job_timer_fired(struct core *core, uint64_t id)
         PX_ASSERT(job->state == PX_JOB_STATE_BLOCKED);
         reason = job_waits_for(core, job);
         if (reason == PX_REASON_NONE)
-                job_set_state(core, job, PX_JOB_STATE_QUEUED, PX_REASON_NONE, NOTE_NONE);
+                (void)job_ready(core, job);
         else if (reason == PX_REASON_START_TIME)
                 job_arm(core, job);
         else

@@ -111,6 +111,7 @@ static void node_free(struct core *core, struct node *node)
         slice_drop(&node->name);
         px_buf_fini(&node->oks);
         px_buf_fini(&node->kills);
+        px_arena_fini(&node->about);
         px_free(node);
 }
 
@@ -119,6 +120,9 @@ void node_remove(struct core *core, struct node *node)
         struct row_key key = row_key_u32(node->id);
 
         node_ghosts_drop(core, node);
+        node_ungrow(core, node);
+        reserve_forget(core, node);
+        core->nodes_version++;
         node_peer(core, node, 0);
         timer_disarm(core, &node->lease);
         timer_disarm(core, &node->repeat);
@@ -180,13 +184,18 @@ struct attempt *attempt_new(struct core *core, struct node *node, struct job *jo
         return attempt;
 }
 
-void attempt_take_room(struct attempt *attempt, uint32_t cpus_milli, uint64_t memory_bytes)
+/* Its job's gates and share are free of it. */
+static void attempt_leave(struct core *core, struct attempt *attempt)
 {
-        PX_ASSERT(attempt->cpus_milli == 0 && attempt->memory_bytes == 0);
-        attempt->cpus_milli = cpus_milli;
-        attempt->memory_bytes = memory_bytes;
-        attempt->node->cpus_used_milli += cpus_milli;
-        attempt->node->memory_used_bytes += memory_bytes;
+        struct job *job = attempt->job;
+        struct shape *shape = shape_find(core, job->shape);
+        struct share *share = &principal_find(core, job->owner)->share;
+
+        job->attempt = NULL;
+        if (job->more != NULL)
+                job->more->gpus = 0;
+        share_leave(core, share, attempt, shape);
+        gates_leave(core, shape, share);
 }
 
 void attempt_free(struct core *core, struct attempt *attempt)
@@ -194,16 +203,14 @@ void attempt_free(struct core *core, struct attempt *attempt)
         struct node *node = attempt->node;
 
         PX_ASSERT(node->held_count > 0);
-        PX_ASSERT(node->cpus_used_milli >= attempt->cpus_milli);
-        PX_ASSERT(node->memory_used_bytes >= attempt->memory_bytes);
         node->held_count--;
-        node->cpus_used_milli -= attempt->cpus_milli;
-        node->memory_used_bytes -= attempt->memory_bytes;
+        room_give(core, attempt);
         px_list_remove(&attempt->link);
         if (attempt->job != NULL)
-                attempt->job->attempt = NULL;
+                attempt_leave(core, attempt);
         slab_give(&core->attempt_slab, attempt);
         seats_update(core, node);
+        node_grew(core, node);
         if (node->kind == PX_NODE_KIND_WORKER && !node->alive)
                 node_dirty(core, node);
 }
@@ -288,6 +295,21 @@ void node_log_open(struct core *core, const struct attempt *attempt)
         };
 }
 
+/* They outlive the shape: the effect waits until its batch is durable. */
+static const struct px_resource *resources_copy(struct core *core, const struct shape *shape)
+{
+        struct px_arena *arena = &core->output->arena;
+        struct px_resource *copy;
+
+        if (shape->resources_count == 0)
+                return NULL;
+        copy = px_arena_alloc(arena, shape->resources_count * sizeof(*copy));
+        for (size_t i = 0; i < shape->resources_count; i++)
+                copy[i] = (struct px_resource){px_arena_copy(arena, shape->resources[i].name),
+                                               shape->resources[i].amount};
+        return copy;
+}
+
 void node_assign(struct core *core, struct attempt *attempt)
 {
         const struct job *job = attempt->job;
@@ -302,14 +324,18 @@ void node_assign(struct core *core, struct attempt *attempt)
         effect->assign.item = (struct px_assign){
                 .job = {job->id},
                 .fence = job->fence,
-                .kind = shape->kind,
-                .task_type = shape->task_type,
+                .kind = shape->need.kind,
+                .task_type = px_arena_copy(&core->output->arena, shape->need.task_type),
                 .principal = owner->name,
                 .principal_admin = owner->role == PX_ROLE_ADMIN,
-                .cpus_milli = shape->cpus_milli,
-                .memory_bytes = shape->memory_bytes,
+                .cpus_milli = shape->need.cpus_milli,
+                .memory_bytes = shape->need.memory_bytes,
                 .on_lost = job->on_lost,
                 .lost_after_ms = job_lost_after_ms(job),
+                .gpus_milli = shape->need.gpus_milli,
+                .gpus = job->more == NULL ? 0 : job->more->gpus,
+                .resources = resources_copy(core, shape),
+                .resources_count = shape->resources_count,
         };
         node_repeat_arm(core, attempt->node);
 }
@@ -428,6 +454,7 @@ void node_peer(struct core *core, struct node *node, uint64_t peer)
         if (other != NULL) {
                 other->peer = 0;
                 other->connected = false;
+                reserve_forget(core, other);
                 seats_update(core, other);
         }
         px_map_put(&core->nodes_by_peer, peer, node);
@@ -457,6 +484,7 @@ struct node *node_of_command(struct core *core, uint64_t session)
 static void node_disconnect(struct core *core, struct node *node)
 {
         node->connected = false;
+        reserve_forget(core, node);
         node_peer(core, node, 0);
         timer_disarm(core, &node->repeat);
         node_ghosts_drop(core, node);

@@ -10,12 +10,6 @@
 
 /* ---- what a node is good for ----------------------------------------------------------------------- */
 
-static uint32_t node_free_cpus_milli(const struct node *node)
-{
-        return node->cpus_used_milli >= node->cpus_milli ? 0
-                                                         : node->cpus_milli - node->cpus_used_milli;
-}
-
 static uint32_t node_places(const struct core *core, const struct node *node)
 {
         if (node->kind == PX_NODE_KIND_WORKER)
@@ -35,7 +29,12 @@ static uint32_t node_free(const struct node *node)
 {
         if (node->kind == PX_NODE_KIND_WORKER)
                 return node->slots > node->held_count ? node->slots - node->held_count : 0;
-        return node_free_cpus_milli(node);
+        return room_free_cpus_milli(node);
+}
+
+bool node_has_places(const struct core *core, const struct node *node)
+{
+        return node_free_places(core, node) > 0;
 }
 
 bool node_open(const struct core *core, const struct node *node)
@@ -44,44 +43,7 @@ bool node_open(const struct core *core, const struct node *node)
                 return false;
         if (node_free_places(core, node) == 0)
                 return false;
-        return node->kind == PX_NODE_KIND_WORKER || node_free_cpus_milli(node) > 0;
-}
-
-static bool node_types_hold(const struct node *node, struct px_slice type)
-{
-        for (size_t i = 0; i < node->types_count; i++)
-                if (px_slice_equal(node->types[i], type))
-                        return true;
-        return false;
-}
-
-bool node_could_fit(const struct node *node, const struct shape *shape)
-{
-        if (shape->node.length > 0 && !px_slice_equal(shape->node, node->name))
-                return false;
-        if (shape->kind == PX_JOB_KIND_TASK)
-                return node->kind == PX_NODE_KIND_WORKER &&
-                       node_types_hold(node, shape->task_type);
-        return node->kind == PX_NODE_KIND_NODE && shape->cpus_milli <= node->cpus_milli &&
-               (node->memory_bytes == 0 || shape->memory_bytes <= node->memory_bytes);
-}
-
-static bool node_has_memory(const struct node *node, uint64_t memory_bytes)
-{
-        if (node->memory_bytes == 0)
-                return true;
-        return node->memory_used_bytes <= node->memory_bytes &&
-               memory_bytes <= node->memory_bytes - node->memory_used_bytes;
-}
-
-bool node_fits(const struct core *core, const struct node *node, const struct shape *shape)
-{
-        if (!node_open(core, node) || !node_could_fit(node, shape))
-                return false;
-        if (shape->kind == PX_JOB_KIND_TASK)
-                return true;
-        return shape->cpus_milli <= node_free_cpus_milli(node) &&
-               node_has_memory(node, shape->memory_bytes);
+        return node->kind == PX_NODE_KIND_WORKER || room_free_cpus_milli(node) > 0;
 }
 
 static bool owner_is_admin(const struct core *core, uint32_t owner)
@@ -224,6 +186,7 @@ void seats_build(struct core *core, struct node *node)
                                node->kind == PX_NODE_KIND_WORKER ? node->types[i]
                                                                  : PX_SLICE_NONE);
         seats_update(core, node);
+        node_grew(core, node);
 }
 
 void seats_drop(struct core *core, struct node *node)
@@ -252,8 +215,6 @@ void seats_update(struct core *core, struct node *node)
                 else if (open)
                         px_heap_push(heap, &seat->item);
         }
-        if (open)
-                core->capacity_grew = true;
 }
 
 /* ---- finding ------------------------------------------------------------------------------------------------ */
@@ -263,8 +224,16 @@ static struct node *seat_node(struct px_heap_item *item)
         return PX_CONTAINER_OF(item, struct seat, item)->node;
 }
 
+/* a is the better place: warm, then most free. */
+static bool place_better(const struct node *a, const struct node *b, const struct shape *shape)
+{
+        if (shape->warm != 0 && room_is_warm(a, shape) != room_is_warm(b, shape))
+                return room_is_warm(a, shape);
+        return node_free(a) != node_free(b) ? node_free(a) > node_free(b) : a->id < b->id;
+}
+
 /* The whole pool, for a request that its first node cannot take for another reason than cpus. */
-static struct node *pool_scan(struct core *core, struct pool *pool, const struct shape *shape,
+static struct node *pool_scan(struct core *core, const struct pool *pool, const struct line *line,
                               uint32_t avoid)
 {
         struct node *best = NULL;
@@ -272,65 +241,65 @@ static struct node *pool_scan(struct core *core, struct pool *pool, const struct
         for (size_t i = 1; i <= pool->seats.count; i++) {
                 struct node *node = seat_node(pool->seats.items[i]);
 
-                if (node->id == avoid || !node_fits(core, node, shape))
+                if (node->id == avoid || !reserve_allows(node, line) ||
+                    !room_fits(core, node, line->shape, line->owner))
                         continue;
-                if (best == NULL || node_free(node) > node_free(best) ||
-                    (node_free(node) == node_free(best) && node->id < best->id))
+                if (best == NULL || place_better(node, best, line->shape))
                         best = node;
         }
         return best;
 }
 
-static struct node *pool_place(struct core *core, uint32_t scope, const struct shape *shape,
+static struct node *pool_place(struct core *core, uint32_t scope, const struct line *line,
                                uint32_t avoid)
 {
-        struct pool *pool = pool_find(core, shape->kind, shape->task_type, scope);
+        const struct px_shape_row *need = &line->shape->need;
+        struct pool *pool = pool_find(core, need->kind, need->task_type, scope);
         struct node *first;
 
         if (pool == NULL || pool->seats.count == 0)
                 return NULL;
         first = seat_node(px_heap_first(&pool->seats));
-        if (first->id != avoid && node_fits(core, first, shape))
-                return first;
-        if (shape->kind == PX_JOB_KIND_COMMAND && shape->cpus_milli > node_free_cpus_milli(first))
+        if (need->kind == PX_JOB_KIND_COMMAND && need->cpus_milli > room_free_cpus_milli(first))
                 return NULL;
-        return pool_scan(core, pool, shape, avoid);
+        if (line->shape->warm == 0 && first->id != avoid && reserve_allows(first, line) &&
+            room_fits(core, first, line->shape, line->owner))
+                return first;
+        return pool_scan(core, pool, line, avoid);
 }
 
-static struct node *place_anywhere(struct core *core, const struct queue *queue, uint32_t avoid)
+static struct node *place_anywhere(struct core *core, const struct line *line, uint32_t avoid)
 {
-        uint32_t scopes[] = {POOL_ALL, queue->owner, POOL_ADMINS};
-        size_t count = owner_is_admin(core, queue->owner) ? 3 : 2;
+        uint32_t scopes[] = {POOL_ALL, line->owner, POOL_ADMINS};
+        size_t count = owner_is_admin(core, line->owner) ? 3 : 2;
         struct node *best = NULL;
 
         for (size_t i = 0; i < count; i++) {
-                struct node *node = pool_place(core, scopes[i], queue->shape, avoid);
+                struct node *node = pool_place(core, scopes[i], line, avoid);
 
-                if (node == NULL)
-                        continue;
-                if (best == NULL || node_free(node) > node_free(best))
+                if (node != NULL && (best == NULL || place_better(node, best, line->shape)))
                         best = node;
         }
         return best;
 }
 
-struct node *place_find(struct core *core, const struct queue *queue, const struct job *job)
+struct node *place_find(struct core *core, const struct line *line, const struct job *job)
 {
-        const struct shape *shape = queue->shape;
+        const struct shape *shape = line->shape;
         struct node *node;
 
-        if (shape->node.length > 0) {
-                node = node_named(core, shape->node);
-                if (node == NULL || !node_serves(core, node, queue->owner) ||
-                    !node_fits(core, node, shape))
+        if (shape->need.node.length > 0) {
+                node = node_named(core, shape->need.node);
+                if (node == NULL || !node_serves(core, node, line->owner) ||
+                    !reserve_allows(node, line) || !room_fits(core, node, shape, line->owner))
                         return NULL;
                 return node;
         }
         /* What was lost or refused goes elsewhere if there is an elsewhere. */
         if (job->losses > 0) {
-                node = place_anywhere(core, queue, job->node);
+                node = place_anywhere(core, line, job->node);
                 if (node != NULL)
                         return node;
         }
-        return place_anywhere(core, queue, 0);
+        return place_anywhere(core, line, 0);
 }

@@ -101,6 +101,8 @@ static struct principal *principal_add(struct core *core, uint32_t id,
         px_map_put(&core->principals_by_key, slice_hash(row->public_key), principal);
         if (!principal->revoked)
                 px_map_put(&core->principals_by_name, slice_hash(principal->name), principal);
+        share_init(&principal->share);
+        principal->share.gate = gate_find(core, PX_GATE_KIND_USER, principal->name);
         return principal;
 }
 
@@ -166,6 +168,7 @@ void principals_fini(struct core *core)
                         PX_CONTAINER_OF(core->principal_list.next, struct principal, link);
 
                 px_list_remove(&principal->link);
+                share_fini(&principal->share);
                 slice_drop(&principal->name);
                 px_free(principal);
         }

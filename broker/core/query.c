@@ -17,7 +17,35 @@ static struct session *query_begin(struct core *core, struct px_session_id id, u
         return NULL;
 }
 
-static struct px_node_view node_view(const struct core *core, const struct node *node)
+/* Amounts in the order of the node's resources. */
+static const struct px_resource *resources_used(struct core *core, const struct node *node)
+{
+        struct px_resource *used =
+                px_arena_alloc(&core->scratch, (node->resources_count + 1) * sizeof(*used));
+
+        for (size_t i = 0; i < node->resources_count; i++)
+                used[i] = (struct px_resource){node->resources[i].name, node->resources_used[i]};
+        return used;
+}
+
+static uint32_t gpus_used_milli(const struct node *node)
+{
+        uint32_t used = 0;
+
+        for (size_t i = 0; i < PX_LIMIT_GPUS; i++)
+                used += node->gpu_used_milli[i];
+        return used;
+}
+
+static struct px_job_id reserved_job(const struct core *core, const struct node *node)
+{
+        const struct line *line = px_map_find(&core->lines, node->reserved_for);
+
+        return (struct px_job_id){line == NULL || line->ready.count == 0 ? 0
+                                                                         : line_first(line)->id};
+}
+
+static struct px_node_view node_view(struct core *core, const struct node *node)
 {
         return (struct px_node_view){
                 .node = {node->id},
@@ -37,6 +65,15 @@ static struct px_node_view node_view(const struct core *core, const struct node 
                 .types = node->types,
                 .types_count = node->types_count,
                 .principal = principal_name(core, node->principal),
+                .gpus = node->gpus,
+                .gpus_used_milli = gpus_used_milli(node),
+                .labels = node->labels,
+                .labels_count = node->labels_count,
+                .resources = node->resources,
+                .resources_count = node->resources_count,
+                .resources_used = resources_used(core, node),
+                .resources_used_count = node->resources_count,
+                .reserved_for = reserved_job(core, node),
         };
 }
 
@@ -51,6 +88,10 @@ static size_t node_view_bytes(const struct node *node)
 
         for (size_t i = 0; i < node->types_count; i++)
                 bytes += node->types[i].length + 5;
+        for (size_t i = 0; i < node->labels_count; i++)
+                bytes += node->labels[i].key.length + node->labels[i].value.length + 12;
+        for (size_t i = 0; i < node->resources_count; i++)
+                bytes += 2 * node->resources[i].name.length + 32;
         return bytes;
 }
 

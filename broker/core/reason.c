@@ -167,6 +167,33 @@ static void words_of_wait(const struct reason_facts *facts, struct px_buf *words
         case PX_REASON_PINNED_NODE:
                 px_buf_append_text(words, "its node has no room or is not up");
                 break;
+        case PX_REASON_SLOT:
+                px_buf_append_text(words, "waits for a resource of the mesh");
+                break;
+        case PX_REASON_WAIT_LIMIT:
+                px_buf_append_text(words, "waited longer than it may");
+                break;
+        case PX_REASON_EXPIRED:
+                px_buf_append_text(words, "had not started by its deadline");
+                break;
+        case PX_REASON_PAUSED:
+                px_buf_append_text(words, "paused");
+                break;
+        case PX_REASON_USER_CAP:
+        case PX_REASON_QUEUE_CAP:
+        case PX_REASON_MODULE_CAP:
+        case PX_REASON_RATE:
+                px_buf_append_text(words, "a limit is reached");
+                break;
+        case PX_REASON_LABEL:
+        case PX_REASON_RESOURCE:
+        case PX_REASON_APART:
+        case PX_REASON_RESERVED:
+                px_buf_append_text(words, "no node fits");
+                break;
+        case PX_REASON_TURN:
+                px_buf_append_text(words, "others go before it");
+                break;
         default:
                 PX_UNREACHABLE();
         }
@@ -216,6 +243,19 @@ static void words_of_reason(const struct reason_facts *facts, struct px_buf *wor
         case PX_REASON_NO_SLOT:
         case PX_REASON_NO_WORKER:
         case PX_REASON_PINNED_NODE:
+        case PX_REASON_SLOT:
+        case PX_REASON_PAUSED:
+        case PX_REASON_USER_CAP:
+        case PX_REASON_QUEUE_CAP:
+        case PX_REASON_MODULE_CAP:
+        case PX_REASON_RATE:
+        case PX_REASON_LABEL:
+        case PX_REASON_RESOURCE:
+        case PX_REASON_APART:
+        case PX_REASON_RESERVED:
+        case PX_REASON_TURN:
+        case PX_REASON_WAIT_LIMIT:
+        case PX_REASON_EXPIRED:
                 words_of_wait(facts, words);
                 break;
         case PX_REASON_UNREACHABLE:

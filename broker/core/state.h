@@ -8,6 +8,7 @@
 #ifndef PX_CORE_STATE_H
 #define PX_CORE_STATE_H
 
+#include "access.h"
 #include "core.h"
 #include "environment.h"
 #include "px_session.h"
@@ -32,6 +33,9 @@ enum timer_kind {
         TIMER_LEASE = 2,
         TIMER_REPEAT = 3,
         TIMER_SESSION = 4,
+        TIMER_GATE = 5,
+        TIMER_RESERVE = 6,
+        TIMER_EXPIRY = 7,
 };
 
 /* A time at which something is due; ordered by (due, kind, id), so that runs repeat. */
@@ -47,7 +51,7 @@ struct timer {
 /* An active job. Everything but ready, more, attempt and JOB_WATCHED is in its row. */
 struct job {
         uint64_t id;
-        struct px_heap_item ready; /* in its queue while queued */
+        struct px_heap_item ready; /* in its line while it stands there */
         struct job_more *more;     /* NULL while all of it is zero */
         struct attempt *attempt;   /* while assigned, running or cancelling; else NULL */
         struct px_fence fence;     /* of the current or last attempt */
@@ -79,6 +83,11 @@ struct job_more {
         uint64_t content;
         uint8_t key[CORE_KEY_HASH_BYTES];
         uint8_t blob[CORE_BLOB_BYTES];
+        struct timer expiry; /* the end of waiting */
+        uint64_t gpus;       /* bit per gpu that the attempt was given */
+        uint64_t wait_ms;    /* longest in line; 0 = no limit */
+        int64_t wait_until_ms; /* core time, while in line */
+        int64_t expires_wall_ms;
 };
 
 /* An attempt that a node holds, as far as the core knows. job == NULL: a ghost, an attempt of the
@@ -91,6 +100,8 @@ struct attempt {
         struct px_fence fence;
         uint32_t cpus_milli; /* taken from the node */
         uint64_t memory_bytes;
+        uint64_t charged;  /* to the share of its owner */
+        int64_t begun_ms;  /* core time of the assignment, or of the load */
         int64_t sent_ms;   /* when ASSIGN or KILL went out last */
         uint64_t grace_ms; /* for KILL */
         bool assigning;    /* ASSIGN repeats until ACCEPT, STARTED or RESULT */
@@ -123,6 +134,10 @@ void job_set_state(struct core *core, struct job *job, int to, int reason, const
 void job_changed(struct core *core, struct job *job, int reason, const struct note *note);
 /* Where a job that nothing runs belongs now: held, start time, backoff, or queued. */
 int job_waits_for(const struct core *core, const struct job *job); /* PX_REASON_NONE = nothing */
+/* As what a job joins its line: behind a resource that is used up it is blocked (PX_REASON_SLOT). */
+int job_line_reason(const struct core *core, const struct job *job);
+/* Nothing but its turn keeps a blocked job any more: it joins its line. Returns its state. */
+int job_ready(struct core *core, struct job *job);
 void job_deadline(struct core *core, struct job *job, int64_t deadline_ms); /* 0 = none; arms */
 void job_timer_fired(struct core *core, uint64_t id);
 void job_arm_loaded(struct core *core, struct job *job);
@@ -132,53 +147,14 @@ bool job_ended(int state);
 bool job_on_node(int state); /* assigned, running, cancelling */
 uint64_t job_lost_after_ms(const struct job *job);
 
-/* ---- shapes and queues (queue.c) ------------------------------------------------------------------ */
+/* ---- scheduling --------------------------------------------------------------------------------- */
 
-/* Held by active jobs: an ended one carries its request in its row. */
-struct shape {
-        uint32_t id;
-        uint64_t jobs_count;  /* active jobs that need it */
-        struct px_link link;  /* in core->shapes_unused while there are none */
-        struct px_link queues;
-        int kind;
-        struct px_slice task_type; /* owned, as node */
-        uint32_t cpus_milli;
-        uint64_t memory_bytes;
-        struct px_slice node; /* pinned to; empty = any */
-        struct shape *next;   /* same hash */
-};
-
-/* Queued jobs that need the same and belong to one principal, best first. */
-struct queue {
-        struct px_heap_item item; /* in core->queues_open, ordered by the best job */
-        struct px_link link;      /* in core->queues_waiting: nothing fits as capacity stands */
-        struct px_link of_shape;  /* in shape->queues */
-        struct shape *shape;
-        uint32_t owner;
-        struct px_heap ready;
-};
+#include "schedule.h"
 
 struct row_key submit_key(uint32_t owner, struct px_slice key); /* of table key */
 struct row_key submit_blob_key(uint32_t owner, struct px_slice blob); /* of table blob */
 /* That a job uses a file of the blob store: the file stays while there is such a row. */
 struct row_key submit_blob_use_key(uint32_t owner, struct px_slice blob, uint64_t job);
-
-struct shape *shape_find(const struct core *core, uint32_t id);
-/* The shape of a request, made (with its row) if new. NULL: PX_LIMIT_SHAPES. */
-struct shape *shape_intern(struct core *core, const struct px_shape_row *request);
-bool shape_has_room(const struct core *core, const struct px_shape_row *request);
-bool shape_load(struct core *core, uint32_t id, const struct px_shape_row *row);
-/* An active job needs it, and no more: what no job needs is forgotten, the longest unused first. */
-void shape_hold(struct core *core, const struct job *job);
-void shape_release(struct core *core, const struct job *job);
-void shape_row_of(const struct shape *shape, struct px_shape_row *ret_row);
-void queue_add(struct core *core, struct job *job);
-void queue_remove(struct core *core, struct job *job);
-void queue_reorder(struct core *core, struct job *job, int16_t priority);
-struct queue *queue_find(const struct core *core, uint32_t shape, uint32_t owner);
-void queues_reopen(struct core *core); /* capacity grew: waiting queues are tried again */
-void queues_init(struct core *core);
-void queues_fini(struct core *core);
 
 /* ---- nodes (node.c, hello.c), seats (place.c) ------------------------------------------------------ */
 
@@ -198,6 +174,8 @@ struct seat {
         struct node *node;
         struct pool *pool;
 };
+
+#define NODE_WARM 8
 
 struct node {
         struct px_link link; /* in core->node_list, ids rising */
@@ -237,6 +215,19 @@ struct node {
         size_t types_count;
         struct seat *seats;
         size_t seats_count;
+        bool described; /* said what it has since the broker's start: HELLO */
+        uint32_t gpus;
+        uint16_t gpu_used_milli[PX_LIMIT_GPUS];
+        struct px_arena about; /* labels and resources */
+        const struct px_label *labels;
+        size_t labels_count;
+        const struct px_resource *resources;
+        uint64_t *resources_used; /* by its jobs; same order */
+        size_t resources_count;
+        uint64_t warm[NODE_WARM]; /* what it ran lately, latest first */
+        bool grown;               /* in core->nodes_grown */
+        uint64_t reserved_for;    /* key of a line that waits long; 0 = none */
+        struct px_link grown_link;
         struct px_link dirty_link;
         struct px_buf oks;   /* struct px_attempt_key to confirm in this step */
         struct px_buf kills; /* struct px_kill to send in this step */
@@ -274,17 +265,15 @@ void hello_take(struct core *core, const struct px_m_node_hello *hello);
 struct attempt *attempt_new(struct core *core, struct node *node, struct job *job, uint64_t job_id,
                             struct px_fence fence);
 void attempt_free(struct core *core, struct attempt *attempt);
-void attempt_take_room(struct attempt *attempt, uint32_t cpus_milli, uint64_t memory_bytes);
 
 void seats_build(struct core *core, struct node *node);
 void seats_drop(struct core *core, struct node *node);
 void seats_update(struct core *core, struct node *node); /* its room or openness changed */
 bool node_serves(const struct core *core, const struct node *node, uint32_t owner);
-bool node_fits(const struct core *core, const struct node *node, const struct shape *shape);
 bool node_open(const struct core *core, const struct node *node);
-bool node_could_fit(const struct node *node, const struct shape *shape); /* when empty */
+bool node_has_places(const struct core *core, const struct node *node);
 /* A node with room for this job now, or NULL. */
-struct node *place_find(struct core *core, const struct queue *queue, const struct job *job);
+struct node *place_find(struct core *core, const struct line *line, const struct job *job);
 void pools_fini(struct core *core);
 void schedule(struct core *core); /* assign.c */
 
@@ -374,7 +363,8 @@ struct principal {
         bool revoked;
         int enrol_role;
         uint32_t parent;
-        uint64_t jobs_count; /* active; RAM only */
+        uint64_t jobs_count; /* active; RAM only, as the next */
+        struct share share;
 };
 
 enum verb {
@@ -431,9 +421,15 @@ void node_change_take(struct core *core, const struct px_m_node_change *change);
 void query_nodes(struct core *core, const struct px_m_nodes *query);     /* query.c */
 void query_status(struct core *core, const struct px_m_status *query);
 void query_tokens(struct core *core, const struct px_m_tokens *query);
+/* Would this submission be accepted, but for its key? Refuses with a text that lives as long as the
+ * output. Changes nothing. */
+int submit_check(struct core *core, const struct px_submit_job *item,
+                 struct px_shape_row *ret_request, struct px_slice *ret_text);
 void why_take(struct core *core, const struct px_m_why *why);            /* why.c */
 void progress_keep_take(struct core *core, const struct px_m_progress_keep *keep); /* progress.c */
 void progress_drop(struct core *core, struct job *job); /* its attempt ends */
+void try_take(struct core *core, const struct px_m_try *asked);
+void reasons_take(struct core *core, const struct px_m_reasons *asked);
 void accept_take(struct core *core, const struct px_m_accept *accept);   /* accept.c */
 void started_take(struct core *core, const struct px_m_started *started);
 void result_take(struct core *core, const struct px_m_result *result);   /* result.c */
@@ -512,6 +508,7 @@ void job_table_put(struct job_table *table, struct job *job);
 void job_table_take(struct job_table *table, const struct job *job);
 /* The next job, in an order of its own; NULL after the last. Nothing may be put or taken meanwhile. */
 struct job *job_table_next(const struct job_table *table, struct job_cursor *cursor);
+void check_schedule(const struct core *core); /* check_schedule.c */
 
 /* ---- the whole ---------------------------------------------------------------------------------------------------------- */
 
@@ -554,10 +551,25 @@ struct core {
         struct px_map shapes_by_hash; /* -> struct shape, chained */
         struct px_link shapes_unused; /* longest unused first */
         size_t shapes_unused_count;
-        struct px_map queues;         /* shape << 32 | owner -> struct queue */
-        struct px_heap queues_open;
-        struct px_link queues_waiting;
-        bool capacity_grew;
+        struct px_map lines;          /* shape << 32 | owner -> struct line */
+        struct px_heap turns;         /* shares with open lines */
+        struct waiting *waiting;      /* lines that no node has room for */
+        size_t waiting_count;
+        size_t waiting_capacity;
+        struct line **candidates;     /* of those, what fits the node that is offered */
+        size_t candidates_count;
+        size_t candidates_capacity;
+        bool candidates_stale;        /* room was taken since */
+        struct node *offered;
+        struct px_link nodes_grown;
+        int64_t shares_period;
+        struct timer reserve_timer;
+        size_t reserved_count;        /* nodes */
+        uint64_t nodes_version;       /* rises when what nodes could run changes */
+        struct px_map gates;          /* id -> struct gate */
+        struct px_map gates_by_name;
+        struct px_link gate_list;
+        uint32_t next_gate;
         struct px_map pools; /* hash -> struct pool, chained */
 
         struct px_map nodes; /* id -> struct node */

@@ -13,7 +13,7 @@
 struct fate {
         uint64_t job; /* 0 = refused */
         int code;
-        const char *text;
+        struct px_slice text;
 };
 
 /* ---- answers ------------------------------------------------------------------------------------------ */
@@ -25,7 +25,7 @@ static bool run_goes_on(const struct px_answer_run *run, const struct fate *fate
                 return false;
         if (fate->code == 0)
                 return run->job.value + run->count == fate->job;
-        return px_slice_equal(run->text, px_slice_text(fate->text));
+        return px_slice_equal(run->text, fate->text);
 }
 
 static size_t run_add(struct px_answer_run *runs, size_t count, const struct fate *fate)
@@ -38,7 +38,7 @@ static size_t run_add(struct px_answer_run *runs, size_t count, const struct fat
                 .job = {fate->job},
                 .count = 1,
                 .code = (uint16_t)fate->code,
-                .text = px_slice_text(fate->text),
+                .text = fate->text,
         };
         return count + 1;
 }
@@ -46,13 +46,13 @@ static size_t run_add(struct px_answer_run *runs, size_t count, const struct fat
 static struct fate refused(int code, const char *text)
 {
         PX_ASSERT(code > 0);
-        return (struct fate){.code = code, .text = text};
+        return (struct fate){.code = code, .text = px_slice_text(text)};
 }
 
 static struct fate accepted(uint64_t job)
 {
         PX_ASSERT(job != 0);
-        return (struct fate){.job = job, .text = ""};
+        return (struct fate){.job = job};
 }
 
 /* ---- checks --------------------------------------------------------------------------------------------- */
@@ -278,6 +278,10 @@ static void set_policy(struct core *core, struct job *job, const struct px_submi
                 job_more(core, job)->lost_after_ms = item->lost_after_ms;
         if (item->start_wall_ms > core->wall_ms)
                 job_more(core, job)->start_wall_ms = item->start_wall_ms;
+        if (item->wait_ms > 0)
+                job_more(core, job)->wait_ms = item->wait_ms;
+        if (item->expires_wall_ms > 0)
+                job_more(core, job)->expires_wall_ms = item->expires_wall_ms;
         if (item->hold)
                 job->flags |= JOB_HELD;
         if (item->notify)
@@ -329,6 +333,8 @@ static struct job *submit_apply(struct core *core, struct sharing *sharing,
         if (item->key.length > 0)
                 key_put(core, job, item, content);
         reason = job_waits_for(core, job);
+        if (reason == PX_REASON_NONE)
+                reason = job_line_reason(core, job);
         job_begin(core, job,
                   reason == PX_REASON_NONE ? PX_JOB_STATE_QUEUED : PX_JOB_STATE_BLOCKED, reason,
                   &(struct note){.event = PX_EV_JOB_SUBMITTED, .exit_code = -1});
@@ -336,35 +342,68 @@ static struct job *submit_apply(struct core *core, struct sharing *sharing,
         return job;
 }
 
-static struct fate submit_one(struct core *core, struct session *session,
-                              struct sharing *sharing, const struct px_submit_job *item)
+/* All but the key: what one submission by itself must be, then what there is room for. */
+static struct fate submit_fate(struct core *core, const struct px_submit_job *item,
+                               struct px_shape_row *ret_request)
 {
         struct fate fate = check_policy(item);
-        uint64_t content = item->key.length > 0 ? submit_content(core, item) : 0;
-        const struct shape *shape;
-        struct job *job;
 
         if (fate.code == 0)
                 fate = check_name(item);
         if (fate.code == 0)
                 fate = check_spec(core, item);
+        if (fate.code == 0)
+                fate.code = request_check(core, item, ret_request, &fate.text);
+        return fate;
+}
+
+static struct fate submit_room(struct core *core, const struct px_submit_job *item,
+                               const struct px_shape_row *request)
+{
+        struct fate fate = check_room(core);
+        struct shape *known = shape_of_request(core, request);
+        struct shape *shape = known == NULL ? shape_alone(core, request) : known;
+
+        if (fate.code == 0)
+                fate.code = request_now(core, item, &fate.text);
+        if (fate.code == 0 && !item->wait_for_node)
+                fate.code = request_able(core, shape, &fate.text);
+        if (fate.code == 0)
+                fate.code = request_waits(core, shape, core->principal, &fate.text);
+        if (fate.code == 0 && known == NULL && !shape_has_room(core, request))
+                fate = refused(PX_E_LIMIT, "too many different resource requests");
+        if (known == NULL)
+                shape_free(shape);
+        return fate;
+}
+
+int submit_check(struct core *core, const struct px_submit_job *item,
+                 struct px_shape_row *ret_request, struct px_slice *ret_text)
+{
+        struct fate fate = submit_fate(core, item, ret_request);
+
+        if (fate.code == 0)
+                fate = submit_room(core, item, ret_request);
+        *ret_text = fate.text;
+        return fate.code;
+}
+
+static struct fate submit_one(struct core *core, struct session *session,
+                              struct sharing *sharing, const struct px_submit_job *item)
+{
+        struct px_shape_row request;
+        struct fate fate = submit_fate(core, item, &request);
+        uint64_t content = item->key.length > 0 ? submit_content(core, item) : 0;
+        struct job *job;
+
         if (fate.code != 0)
                 return fate;
         if (item->key.length > 0 && key_known(core, item, content, &fate))
                 return fate;
-        fate = check_room(core);
+        fate = submit_room(core, item, &request);
         if (fate.code != 0)
                 return fate;
-        shape = shape_intern(core, &(struct px_shape_row){
-                                           .kind = item->kind,
-                                           .task_type = item->task_type,
-                                           .cpus_milli = item->cpus_milli,
-                                           .memory_bytes = item->memory_bytes,
-                                           .node = item->node,
-                                   });
-        if (shape == NULL)
-                return refused(PX_E_LIMIT, "too many different resource requests");
-        job = submit_apply(core, sharing, item, shape, content);
+        job = submit_apply(core, sharing, item, shape_intern(core, &request), content);
         if (item->notify)
                 (void)watch_add(core, session, job);
         return accepted(job->id);

@@ -21,7 +21,7 @@ void timers_init(struct core *core)
 
 void timer_arm(struct core *core, struct timer *timer, uint8_t kind, uint64_t id, int64_t due_ms)
 {
-        PX_ASSERT(kind >= TIMER_JOB && kind <= TIMER_SESSION);
+        PX_ASSERT(kind >= TIMER_JOB && kind <= TIMER_EXPIRY);
         timer_disarm(core, timer);
         timer->kind = kind;
         timer->id = id;
@@ -57,6 +57,15 @@ static void timer_fire(struct core *core, uint8_t kind, uint64_t id)
                 break;
         case TIMER_SESSION:
                 session_fired(core, id);
+                break;
+        case TIMER_GATE:
+                gate_timer_fired(core, id);
+                break;
+        case TIMER_RESERVE:
+                reserve_fired(core);
+                break;
+        case TIMER_EXPIRY:
+                expiry_fired(core, id);
                 break;
         default:
                 PX_UNREACHABLE();

@@ -68,6 +68,19 @@ static void want_submit(struct wants *wants)
         }
 }
 
+/* A dry run looks at no key. */
+static void want_try(struct wants *wants)
+{
+        struct px_m_try try;
+        struct row_key key;
+
+        if (px_m_try_decode(wants->command->body, &wants->arena, &try) != PX_WIRE_OK ||
+            try.job.blob.length == 0)
+                return;
+        key = submit_blob_key(wants->command->principal.value, try.job.blob);
+        (void)want(wants, PX_TABLE_BLOB, &key);
+}
+
 /* false: not an ended job, as far as is known. */
 static bool want_done(struct wants *wants, uint64_t id, struct px_job_row *ret_row)
 {
@@ -193,6 +206,7 @@ static bool wants_anything(const struct core_command *command)
 {
         switch (command->header.type) {
         case PX_M_SUBMIT:
+        case PX_M_TRY:
         case PX_M_WATCH:
         case PX_M_WHY:
         case PX_M_CHANGE:
@@ -213,6 +227,9 @@ void core_wants(const struct core *core, const struct core_command *command, str
         switch (command->header.type) {
         case PX_M_SUBMIT:
                 want_submit(&wants);
+                break;
+        case PX_M_TRY:
+                want_try(&wants);
                 break;
         case PX_M_WATCH:
                 want_watch(&wants);

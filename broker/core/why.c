@@ -1,199 +1,125 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* why.c - WHY: every condition that keeps a job from running, with numbers, and its position.
- * Layer: L2 (broker/core). Recomputed at each question, bounded. Source: DESIGN 8. */
-#include "state.h"
+/* why.c - WHY, REASONS and TRY: what keeps a job from running, the first of it for lists, and what a
+ * submit would meet. Layer: L2 (broker/core). Recomputed at each question, bounded. Source: DESIGN 8. */
 #include "reason.h"
+#include "waits.h"
 
-#define LINES_MAX 16
-#define POSITION_WALK_MAX 200000 /* jobs looked at for a position; beyond, it is not told */
+/* ---- one job ------------------------------------------------------------------------------------------- */
 
-struct lines {
-        struct px_slice items[LINES_MAX];
-        size_t count;
-};
-
-static void line_add(struct lines *lines, struct px_slice line)
-{
-        if (line.length > 0 && lines->count < LINES_MAX)
-                lines->items[lines->count++] = line;
-}
-
-/* How many nodes fail which condition; a node is counted at the first that it fails. */
-struct tally {
-        uint32_t nodes; /* of the right kind */
-        uint32_t not_serving;
-        uint32_t too_small; /* or another type, or not the pinned one */
-        uint32_t away;
-        uint32_t draining;
-        uint32_t no_room;
-        uint32_t fit;
-        uint64_t free_cpus_milli; /* most, of nodes that could take it */
-};
-
-static void tally_node(const struct core *core, const struct node *node, const struct shape *shape,
-                       uint32_t owner, struct tally *tally)
-{
-        tally->nodes++;
-        if (!node_serves(core, node, owner)) {
-                tally->not_serving++;
-        } else if (node->connected && !node_could_fit(node, shape)) {
-                tally->too_small++;
-        } else if (!node->connected) {
-                tally->away++;
-        } else if (node->draining || node->stopping) {
-                tally->draining++;
-        } else if (!node_fits(core, node, shape)) {
-                uint64_t free = node->cpus_milli > node->cpus_used_milli
-                                        ? node->cpus_milli - node->cpus_used_milli
-                                        : 0;
-
-                tally->no_room++;
-                tally->free_cpus_milli = PX_MAX(tally->free_cpus_milli, free);
-        } else {
-                tally->fit++;
-        }
-}
-
-static struct tally tally_nodes(const struct core *core, const struct shape *shape, uint32_t owner)
-{
-        int kind = shape->kind == PX_JOB_KIND_TASK ? PX_NODE_KIND_WORKER : PX_NODE_KIND_NODE;
-        struct tally tally = {0};
-
-        PX_LIST_EACH(&core->node_list, at)
-        {
-                const struct node *node = PX_CONTAINER_OF(at, struct node, link);
-
-                if (node->kind == kind)
-                        tally_node(core, node, shape, owner, &tally);
-        }
-        return tally;
-}
-
-static void lines_of_pin(struct core *core, const struct shape *shape, struct lines *lines)
-{
-        const struct node *node = node_named(core, shape->node);
-
-        if (shape->node.length == 0)
-                return;
-        if (node == NULL)
-                line_add(lines, output_text(core, "it may only run on node %.*s, which is not known",
-                                            (int)shape->node.length,
-                                            (const char *)shape->node.data));
-        else
-                line_add(lines, output_text(core, "it may only run on node %.*s, which is %s",
-                                            (int)shape->node.length,
-                                            (const char *)shape->node.data,
-                                            px_node_state_name(node_state(node))));
-}
-
-static void lines_of_counts(struct core *core, const struct tally *tally, const char *noun,
-                            struct lines *lines)
-{
-        if (tally->not_serving > 0)
-                line_add(lines, output_text(core, "%u of %u %s do not serve its owner",
-                                            tally->not_serving, tally->nodes, noun));
-        if (tally->away > 0)
-                line_add(lines, output_text(core, "%u of %u %s are not connected", tally->away,
-                                            tally->nodes, noun));
-        if (tally->draining > 0)
-                line_add(lines, output_text(core, "%u of %u %s are draining", tally->draining,
-                                            tally->nodes, noun));
-}
-
-static void lines_of_tally(struct core *core, const struct shape *shape, const struct tally *tally,
-                           struct lines *lines)
-{
-        bool task = shape->kind == PX_JOB_KIND_TASK;
-        const char *noun = task ? "workers" : "nodes";
-
-        if (tally->nodes == 0)
-                line_add(lines, output_text(core, "no %s was ever connected",
-                                            task ? "worker" : "node"));
-        lines_of_counts(core, tally, noun, lines);
-        if (tally->too_small > 0 && task)
-                line_add(lines, output_text(core, "%u of %u workers do not take type %.*s",
-                                            tally->too_small, tally->nodes,
-                                            (int)shape->task_type.length,
-                                            (const char *)shape->task_type.data));
-        else if (tally->too_small > 0)
-                line_add(lines,
-                         output_text(core,
-                                     "%u of %u nodes are too small or not the one asked for: it "
-                                     "needs %u.%03u cpus and %llu MiB",
-                                     tally->too_small, tally->nodes, shape->cpus_milli / 1000,
-                                     shape->cpus_milli % 1000,
-                                     (unsigned long long)(shape->memory_bytes >> 20)));
-        if (tally->no_room > 0 && task)
-                line_add(lines, output_text(core, "%u of %u workers are busy", tally->no_room,
-                                            tally->nodes));
-        else if (tally->no_room > 0)
-                line_add(lines,
-                         output_text(core,
-                                     "%u of %u nodes have no room now: it needs %u.%03u cpus, most "
-                                     "free are %u.%03u",
-                                     tally->no_room, tally->nodes, shape->cpus_milli / 1000,
-                                     shape->cpus_milli % 1000,
-                                     (uint32_t)(tally->free_cpus_milli / 1000),
-                                     (uint32_t)(tally->free_cpus_milli % 1000)));
-        if (tally->fit > 0)
-                line_add(lines, output_text(core, "%u of %u %s have room: it goes next",
-                                            tally->fit, tally->nodes, noun));
-}
-
-/* ---- position ------------------------------------------------------------------------------------------- */
-
-static bool goes_before(const struct job *a, const struct job *b)
-{
-        return a->priority != b->priority ? a->priority > b->priority : a->id < b->id;
-}
-
-/* Ready jobs of its queue that go before it; 0 also when there are too many to count. */
-static uint64_t position_of(const struct core *core, const struct job *job)
-{
-        const struct queue *queue = queue_find(core, job->shape, job->owner);
-        uint64_t before = 0;
-
-        if (job->state != PX_JOB_STATE_QUEUED || queue->ready.count > POSITION_WALK_MAX)
-                return 0;
-        for (size_t i = 1; i <= queue->ready.count; i++)
-                if (goes_before(PX_CONTAINER_OF(queue->ready.items[i], struct job, ready), job))
-                        before++;
-        return before;
-}
-
-/* ---- answers -------------------------------------------------------------------------------------------- */
-
-static void line_of_row(struct core *core, const struct px_job_row *row, struct px_slice node,
-                        struct px_slice detail, struct lines *lines)
+static struct px_slice words_of_row(struct core *core, const struct px_job_row *row,
+                                    struct px_slice node, struct px_slice detail)
 {
         struct reason_facts facts = reason_facts_of(row, node, detail, core->core_ms);
 
         px_buf_reset(&core->words);
         reason_words(&facts, &core->words);
-        line_add(lines, px_arena_copy(&core->output->arena, px_buf_slice(&core->words)));
+        return px_arena_copy(&core->output->arena, px_buf_slice(&core->words));
 }
 
-static void why_active(struct core *core, const struct job *job, struct lines *lines)
+static void waits_of_state_of(struct core *core, const struct job *job, struct waits *waits)
 {
         const struct node *node = node_find(core, job->node);
         struct px_job_row row;
 
+        if (job_in_line(job) && (job->reason == PX_REASON_NONE || job->reason == PX_REASON_SLOT))
+                return;
         job_row_of(job, &row);
-        if (job->state != PX_JOB_STATE_QUEUED || job->reason != PX_REASON_NONE)
-                line_of_row(core, &row, node == NULL ? PX_SLICE_NONE : node->name, PX_SLICE_NONE,
-                            lines);
-        if (job->state == PX_JOB_STATE_QUEUED) {
-                const struct shape *shape = shape_find(core, job->shape);
-                struct tally tally = tally_nodes(core, shape, job->owner);
-
-                lines_of_pin(core, shape, lines);
-                lines_of_tally(core, shape, &tally, lines);
-        }
+        waits_add(waits, job->reason,
+                  words_of_row(core, &row, node == NULL ? PX_SLICE_NONE : node->name,
+                               PX_SLICE_NONE));
 }
 
-static bool why_ended(struct core *core, uint64_t id, struct px_m_why_is *answer,
-                      struct lines *lines)
+static struct px_slice words_of_turn(struct core *core, uint64_t before, const struct waits *waits)
 {
+        if (before == UINT64_MAX)
+                return px_slice_text("many jobs with the same needs go before it");
+        if (before > 0)
+                return output_text(core, "%llu job%s with the same needs go%s before it",
+                                   (unsigned long long)before, before == 1 ? "" : "s",
+                                   before == 1 ? "es" : "");
+        if (waits->count > 0)
+                return PX_SLICE_NONE;
+        return output_text(core, "%u of %u nodes have room: it goes next", waits->nodes_free,
+                           waits->nodes);
+}
+
+/* In its line: gates, nodes, order. Returns how many go before it. */
+static uint64_t waits_of_line(struct core *core, const struct job *job, struct waits *waits)
+{
+        const struct line *line = line_find(core, job->shape, job->owner);
+        uint64_t before = waits_position(line, job);
+
+        waits_of_gates(core, line->shape, job->owner, waits);
+        waits_of_nodes(core, line->shape, job->owner, line, waits);
+        waits_add(waits, PX_REASON_TURN, words_of_turn(core, before, waits));
+        return before;
+}
+
+static struct px_slice words_of_estimate(struct core *core, const struct shape *shape,
+                                         uint64_t estimate_ms)
+{
+        if (estimate_ms == 0)
+                return PX_SLICE_NONE;
+        return output_text(core, "about %llu s at the recent rate of one start in %llu.%llu s",
+                           (unsigned long long)(estimate_ms + 999) / 1000,
+                           (unsigned long long)shape->gap_ms / 1000,
+                           (unsigned long long)shape->gap_ms % 1000 / 100);
+}
+
+/* ---- WHY ------------------------------------------------------------------------------------------------- */
+
+static void lines_of(struct core *core, const struct waits *waits, struct px_slice last,
+                     struct px_m_why_is *answer)
+{
+        struct px_slice *lines =
+                px_arena_alloc(&core->scratch, (waits->count + 1) * sizeof(*lines));
+        size_t count = 0;
+
+        for (size_t i = 0; i < waits->count; i++)
+                lines[count++] = waits->items[i].text;
+        if (last.length > 0 && count < PX_LIMIT_WHY_LINES)
+                lines[count++] = last;
+        answer->lines = lines;
+        answer->lines_count = count;
+        answer->waits = waits->items;
+        answer->waits_count = waits->count;
+}
+
+static void why_active(struct core *core, const struct job *job, struct waits *waits,
+                       struct px_m_why_is *answer)
+{
+        struct px_slice last = PX_SLICE_NONE;
+
+        answer->state = job->state;
+        waits_of_state_of(core, job, waits);
+        if (job_in_line(job)) {
+                const struct shape *shape = shape_find(core, job->shape);
+                uint64_t before = waits_of_line(core, job, waits);
+
+                answer->position = before == UINT64_MAX ? 0 : before;
+                answer->estimate_ms = waits_estimate_ms(core, shape, before);
+                last = words_of_estimate(core, shape, answer->estimate_ms);
+        }
+        lines_of(core, waits, last, answer);
+}
+
+static uint64_t ended_memory_peak(struct core *core, uint64_t id, const struct px_job_row *row)
+{
+        struct row_key key = row_key_u64(id);
+        struct px_attempt_row attempt;
+        struct px_slice value;
+
+        row_key_add_u32(&key, row->fence.attempt);
+        if (row->fence.attempt == 0 || !fact_find(core, PX_TABLE_ATTEMPT, &key, &value) ||
+            px_attempt_row_decode(value, &core->item, &attempt) != PX_WIRE_OK)
+                return 0;
+        return attempt.use.memory_peak_bytes;
+}
+
+static bool why_ended(struct core *core, uint64_t id, struct waits *waits,
+                      struct px_m_why_is *answer)
+{
+        const struct node *node;
         struct px_job_row row;
         struct px_end end;
 
@@ -202,7 +128,17 @@ static bool why_ended(struct core *core, uint64_t id, struct px_m_why_is *answer
                 return false;
         ended_end(core, id, &row, &end);
         answer->state = row.state;
-        line_add(lines, end.text);
+        answer->node = end.node;
+        answer->memory_peak_bytes = ended_memory_peak(core, id, &row);
+        waits_add(waits, row.reason, end.text);
+        node = node_find(core, row.node.value);
+        answer->node_state = node == NULL ? 0 : node_state(node);
+        if (node != NULL && answer->node_state != PX_NODE_STATE_UP)
+                waits_add(waits, PX_REASON_NO_NODE,
+                          output_text(core, "node %.*s is %s now", (int)node->name.length,
+                                      (const char *)node->name.data,
+                                      px_node_state_name(answer->node_state)));
+        lines_of(core, waits, PX_SLICE_NONE, answer);
         return true;
 }
 
@@ -210,23 +146,143 @@ void why_take(struct core *core, const struct px_m_why *why)
 {
         struct px_m_why_is answer = {.job = why->job};
         const struct job *job = job_find(core, why->job.value);
-        struct lines lines = {0};
+        struct waits waits = {0};
 
         if (session_begin(core, why->session, why->done_below, false) == NULL)
                 return;
         if (access_check(core, core->principal, VERB_READ, job == NULL ? 0 : job->owner) != 0 ||
-            (job == NULL && !why_ended(core, why->job.value, &answer, &lines))) {
+            (job == NULL && !why_ended(core, why->job.value, &waits, &answer))) {
                 refuse(core, PX_E_ABSENT, "no job %llu, or it is not yours",
                        (unsigned long long)why->job.value);
                 return;
         }
-        if (job != NULL) {
-                why_active(core, job, &lines);
-                answer.state = job->state;
-                answer.position = position_of(core, job);
-        }
-        answer.lines = lines.items;
-        answer.lines_count = lines.count;
+        if (job != NULL)
+                why_active(core, job, &waits, &answer);
         FRAME(core, why_is, &answer, core->command->header.correlation);
+        put_frame(core, core->command->peer);
+}
+
+/* ---- REASONS ---------------------------------------------------------------------------------------------- */
+
+/* The last line that was looked at: lists are full of its jobs. */
+struct looked {
+        uint32_t shape;
+        uint32_t owner;
+        struct px_waits first;
+};
+
+static struct px_waits first_of_line(struct core *core, const struct job *job,
+                                     struct looked *looked)
+{
+        struct waits waits = {0};
+
+        if (looked->shape == job->shape && looked->owner == job->owner)
+                return looked->first;
+        waits_of_gates(core, shape_find(core, job->shape), job->owner, &waits);
+        if (waits.count == 0)
+                waits_of_nodes(core, shape_find(core, job->shape), job->owner,
+                               line_find(core, job->shape, job->owner), &waits);
+        waits_add(&waits, PX_REASON_TURN, px_slice_text("waits for its turn"));
+        *looked = (struct looked){job->shape, job->owner, waits.items[0]};
+        return looked->first;
+}
+
+static struct px_waits first_reason(struct core *core, uint64_t id, struct looked *looked)
+{
+        const struct job *job = job_find(core, id);
+        struct waits waits = {0};
+
+        if (job == NULL || job_on_node(job->state) ||
+            access_check(core, core->principal, VERB_READ, job->owner) != 0)
+                return (struct px_waits){.reason = PX_REASON_NONE};
+        if (job_in_line(job))
+                return first_of_line(core, job, looked);
+        waits_of_state_of(core, job, &waits);
+        return waits.count > 0 ? waits.items[0] : (struct px_waits){.reason = PX_REASON_NONE};
+}
+
+#define REASONS_BYTES_MAX (PX_LIMIT_MESSAGE_BYTES - 16384)
+
+void reasons_take(struct core *core, const struct px_m_reasons *asked)
+{
+        struct px_m_reasons_are answer = {0};
+        struct looked looked = {0};
+        struct px_waits *items;
+        size_t bytes = 0;
+
+        if (session_begin(core, asked->session, asked->done_below, false) == NULL)
+                return;
+        if (access_check(core, core->principal, VERB_READ, 0) != 0) {
+                refuse(core, PX_E_DENIED, "this key may not ask about jobs");
+                return;
+        }
+        items = px_arena_alloc(&core->scratch, (asked->jobs_count + 1) * sizeof(*items));
+        for (size_t i = 0; i < asked->jobs_count && bytes < REASONS_BYTES_MAX; i++) {
+                items[i] = first_reason(core, asked->jobs[i].value, &looked);
+                bytes += items[i].text.length + 8;
+                answer.waits_count++;
+        }
+        answer.waits = items;
+        FRAME(core, reasons_are, &answer, core->command->header.correlation);
+        put_frame(core, core->command->peer);
+}
+
+/* ---- TRY --------------------------------------------------------------------------------------------------- */
+
+static void try_line(struct core *core, struct shape *shape, struct waits *waits,
+                     struct px_m_tried *answer)
+{
+        const struct shape *known = shape_known(core, shape);
+        uint32_t owner = core->principal->id;
+        struct line line = {.shape = shape, .owner = owner, .share = &core->principal->share};
+        const struct line *real = known == NULL ? NULL : line_find(core, known->id, owner);
+        struct job job = {0};
+        const struct node *node;
+
+        waits_of_gates(core, shape, owner, waits);
+        waits_of_nodes(core, shape, owner, &line, waits);
+        if (real != NULL && real->ready.count > 0) {
+                answer->position = real->ready.count;
+                answer->estimate_ms = waits_estimate_ms(core, known, real->ready.count);
+                waits_add(waits, PX_REASON_TURN, words_of_turn(core, answer->position, waits));
+        }
+        node = waits->count > 0 ? NULL : place_find(core, &line, &job);
+        if (node != NULL)
+                answer->node = node->name;
+}
+
+void try_take(struct core *core, const struct px_m_try *asked)
+{
+        struct px_m_tried answer = {0};
+        struct waits waits = {0};
+        struct px_shape_row request;
+        struct shape *shape;
+
+        if (session_begin(core, asked->session, asked->done_below, false) == NULL)
+                return;
+        if (access_check(core, core->principal, VERB_SUBMIT, 0) != 0) {
+                refuse(core, PX_E_DENIED, "role %s may not submit",
+                       px_role_name(core->principal->role));
+                return;
+        }
+        answer.code = (uint16_t)submit_check(core, &asked->job, &request, &answer.text);
+        if (answer.code == 0) {
+                shape = shape_alone(core, &request);
+                if (asked->job.hold)
+                        waits_add(&waits, PX_REASON_HELD,
+                                  px_slice_text("held until it is released"));
+                if (asked->job.start_wall_ms > core->wall_ms)
+                        waits_add(&waits, PX_REASON_START_TIME,
+                                  px_slice_text("its start time has not come"));
+                try_line(core, shape, &waits, &answer);
+                answer.nodes = waits.nodes;
+                answer.nodes_able = waits.nodes_able;
+                answer.waits = waits.items;
+                answer.waits_count = waits.count;
+                FRAME(core, tried, &answer, core->command->header.correlation);
+                shape_free(shape);
+        } else {
+                FRAME(core, tried, &answer, core->command->header.correlation);
+        }
         put_frame(core, core->command->peer);
 }

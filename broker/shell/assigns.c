@@ -119,6 +119,18 @@ static struct open_message *message_with_room(struct assigns *assigns, uint64_t 
         return message != NULL ? message : message_new(assigns, peer, node_session);
 }
 
+static const struct px_resource *copy_resources(struct px_arena *arena,
+                                                const struct px_assign *item)
+{
+        struct px_resource *copy =
+                px_arena_alloc(arena, (item->resources_count + 1) * sizeof(*copy));
+
+        for (size_t i = 0; i < item->resources_count; i++)
+                copy[i] = (struct px_resource){px_arena_copy(arena, item->resources[i].name),
+                                               item->resources[i].amount};
+        return copy;
+}
+
 int assigns_add(struct assigns *assigns, struct px_log *log, uint64_t peer, uint64_t node_session,
                 const struct px_assign *item)
 {
@@ -132,7 +144,8 @@ int assigns_add(struct assigns *assigns, struct px_log *log, uint64_t peer, uint
         if (result != PX_OK)
                 return result;
         bytes = assigns->spec.length + item->task_type.length + item->principal.length +
-                item->name.length + ITEM_BYTES;
+                item->name.length + ITEM_BYTES +
+                item->resources_count * (PX_LIMIT_RESOURCE_BYTES + 16);
         message = message_with_room(assigns, peer, node_session, bytes);
         if (message->items_count == message->items_capacity) {
                 message->items_capacity = PX_MAX(message->items_capacity * 2, (size_t)16);
@@ -144,6 +157,7 @@ int assigns_add(struct assigns *assigns, struct px_log *log, uint64_t peer, uint
         kept->task_type = px_arena_copy(&message->arena, item->task_type);
         kept->principal = px_arena_copy(&message->arena, item->principal);
         kept->name = px_arena_copy(&message->arena, item->name);
+        kept->resources = copy_resources(&message->arena, item);
         kept->spec = px_arena_copy(&message->arena, px_buf_slice(&assigns->spec));
         message->bytes += bytes;
         return PX_OK;

@@ -39,6 +39,11 @@ struct node_options {
         const struct px_slice *types;  /* task types of a worker; copied */
         size_t types_count;
         uint32_t slots; /* attempts at once; 0 = by cpus */
+        uint32_t gpus;
+        const struct px_label *labels; /* these two: borrowed as long as the node lives */
+        size_t labels_count;
+        const struct px_resource *resources;
+        size_t resources_count;
 };
 
 struct node *node_new(const struct node_options *options, int64_t now_ms);

@@ -88,6 +88,11 @@ static void session_hello(struct node *node)
                 .kill_mode = px_slice_text(options->kill_mode),
                 .enforces = px_slice_text(options->enforces),
                 .accounts = px_slice_text(options->accounts),
+                .gpus = options->gpus,
+                .labels = options->labels,
+                .labels_count = options->labels_count,
+                .resources = options->resources,
+                .resources_count = options->resources_count,
         };
 
         PX_ASSERT(node->session == 0);

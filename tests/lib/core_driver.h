@@ -121,6 +121,10 @@ bool client_watch(struct client *client, uint64_t job, struct px_end *ret_end);
 /* END pushed in the last step. */
 bool client_end(struct client *client, uint64_t job, struct px_end *ret_end);
 int client_node_change(struct client *client, int change, const char *node);
+/* GATE_SET of all fields; returns 0 or the code of the refusal. */
+int client_limit(struct client *client, struct px_gate limit);
+/* All lines of WHY, each ended by a newline. */
+const char *client_why(struct client *client, uint64_t job, struct px_m_why_is *ret_why);
 
 /* ---- nodes ---------------------------------------------------------------------------------------------- */
 
@@ -138,6 +142,11 @@ struct player {
         uint32_t slots;
         const char *type; /* of a worker */
         const char *accounts;
+        uint32_t gpus;
+        struct px_label labels[4];
+        size_t labels_count;
+        struct px_resource resources[4];
+        size_t resources_count;
         bool keeps_cluster; /* says the cluster id in HELLO */
         struct px_inventory_item inventory[64];
         size_t inventory_count;

@@ -152,6 +152,38 @@ int client_node_change(struct client *client, int change, const char *node)
         return driver_refused(client->driver, client->peer);
 }
 
+int client_limit(struct client *client, struct px_gate limit)
+{
+        struct px_m_gate_set message = {.session = client->session,
+                                        .done_below = client->done_below,
+                                        .gate = limit,
+                                        .what = 127};
+
+        if (message.gate.weight == 0)
+                message.gate.weight = 1;
+        SAY(client, CORE_FROM_CLIENT, gate_set, &message, ++client->number);
+        return driver_refused(client->driver, client->peer);
+}
+
+const char *client_why(struct client *client, uint64_t job, struct px_m_why_is *ret_why)
+{
+        struct px_m_why message = {.session = client->session, .done_below = 1, .job = {job}};
+        struct px_m_why_is answer;
+        struct px_buf lines = {0};
+        const char *text;
+
+        SAY(client, CORE_FROM_CLIENT, why, &message, ++client->number);
+        EXPECT(DRIVER_READ(client->driver, client->peer, WHY_IS, why_is, &answer));
+        for (size_t i = 0; i < answer.lines_count; i++)
+                px_buf_format(&lines, "%.*s\n", (int)answer.lines[i].length,
+                              (const char *)answer.lines[i].data);
+        if (ret_why != NULL)
+                *ret_why = answer;
+        text = px_arena_text(driver_arena(client->driver), px_buf_slice(&lines));
+        px_buf_fini(&lines);
+        return text;
+}
+
 /* ---- nodes ----------------------------------------------------------------------------------------- */
 
 int player_hello(struct player *player)
@@ -171,6 +203,11 @@ int player_hello(struct player *player)
                 .types_count = player->type == NULL ? 0 : 1,
                 .slots = player->slots,
                 .accounts = px_slice_text(player->accounts),
+                .gpus = player->gpus,
+                .labels = player->labels,
+                .labels_count = player->labels_count,
+                .resources = player->resources,
+                .resources_count = player->resources_count,
                 .inventory = player->inventory,
                 .inventory_count = player->inventory_count,
         };

@@ -54,6 +54,7 @@ enum sim_met {
         MET_FOLLOW_GAP,
         MET_FOLLOW_SEEN,
         MET_WHOLE_CHECKED,
+        MET_LIMIT_SET,
         MET_START_REFUSED,
         MET_ENTRY_REFUSED,
         MET_SELF_KILL,

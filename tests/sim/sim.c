@@ -47,6 +47,7 @@ const char *const sim_met_names[MET_COUNT] = {
         [MET_FOLLOW_GAP] = "follower finds a gap",
         [MET_FOLLOW_SEEN] = "event seen by a follower",
         [MET_WHOLE_CHECKED] = "whole state checked",
+        [MET_LIMIT_SET] = "limit set or removed",
         [MET_START_REFUSED] = "start refused by a node",
         [MET_ENTRY_REFUSED] = "entry refused by a node",
         [MET_SELF_KILL] = "attempt gave up after silence",

@@ -285,6 +285,8 @@ struct host {
         int64_t wake_ms;
         int64_t frozen_ms; /* the link is, until then; keepers go on */
         struct px_link entries;
+        struct px_label labels[1]; /* as its node says */
+        struct px_resource resources[1];
 };
 
 void host_init(struct sim *sim, struct host *host, uint32_t number, bool worker);
@@ -304,6 +306,7 @@ enum ask_kind {
         ASK_NODE,
         ASK_QUESTION,
         ASK_TOKEN,
+        ASK_LIMIT,
 };
 
 #define ASK_ITEMS 4
@@ -352,6 +355,13 @@ void population_expired(struct sim *sim, struct client *client, struct ask *ask)
 /* One round of the administrator bringing all to its end. */
 void population_finish(struct sim *sim);
 /* Submit one job; its tag is returned. */
+struct px_slice population_spec(struct client *client); /* of a command that ends at once */
+
+/* sim_limits.c: needs beyond cpus, and what administrators limit. */
+void limits_item(struct sim *sim, struct client *client, struct px_submit_job *item);
+void limits_wish(struct sim *sim, struct client *client);
+void limits_question(struct sim *sim, struct client *client, uint64_t job);
+void limits_lift(struct sim *sim, struct client *admin); /* so that all may end */
 uint64_t population_submit_one(struct sim *sim, struct client *client,
                                const struct px_submit_job *item, const struct plan *plan);
 void population_change(struct sim *sim, struct client *client, int change, uint64_t job,
@@ -479,6 +489,8 @@ struct row_job {
         uint64_t id;
         bool stored[2]; /* in table job, in table done */
         int state;
+        int reason;
+        int64_t expires_wall_ms;
         struct px_fence fence;
         uint32_t node;
         uint32_t owner;

@@ -291,9 +291,7 @@ static bool edge_expected(int from, int to)
         /* a retry by hand releases what was held */
         if (from > PX_JOB_STATE_CANCELLING && to == PX_JOB_STATE_BLOCKED)
                 return false;
-        /* no limits of waiting and no resources yet */
-        return !(from <= PX_JOB_STATE_QUEUED && to == PX_JOB_STATE_TIMEOUT) &&
-               !(from == PX_JOB_STATE_BLOCKED && to == PX_JOB_STATE_ASSIGNED);
+        return true;
 }
 
 static uint64_t missing(const char *what, const char *name, uint64_t count, bool print)

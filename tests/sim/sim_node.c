@@ -197,6 +197,9 @@ static void host_ids(struct host *host)
 void host_start_link(struct sim *sim, struct host *host)
 {
         static const struct px_slice types[] = {{(const uint8_t *)"resize", 6}};
+        struct px_label labels[] = {{px_slice_text("zone"),
+                                     px_slice_text(host->number % 2 == 0 ? "a" : "b")}};
+        struct px_resource resources[] = {{px_slice_text("disk"), 4}};
         struct node_options options = {
                 .name = host->worker ? "w" : host->name,
                 .boot = px_slice_of(host->boot_id, sizeof(host->boot_id)),
@@ -216,9 +219,15 @@ void host_start_link(struct sim *sim, struct host *host)
                 .types = types,
                 .types_count = host->worker ? 1 : 0,
                 .slots = host->worker ? 2 : 0,
+                .gpus = host->worker ? 0 : (uint32_t)host->number % 3,
         };
 
         PX_ASSERT(!host->link_up);
+        host->labels[0] = labels[0];
+        host->resources[0] = resources[0];
+        options.labels = host->labels;
+        options.resources = host->resources;
+        options.labels_count = options.resources_count = host->worker ? 0 : 1;
         host_ids(host);
         host->link_up = true;
         host->frozen_ms = 0;

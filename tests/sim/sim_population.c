@@ -92,6 +92,11 @@ static void item_blob(struct sim *sim, struct client *client, const struct plan 
         item->spec = encode_spec(client, &spec, plan);
 }
 
+struct px_slice population_spec(struct client *client)
+{
+        return spec_of_plan(client, &(struct plan){0}, false, 0);
+}
+
 static struct plan random_item(struct sim *sim, struct client *client, struct px_submit_job *item)
 {
         struct plan plan = random_plan(sim);
@@ -123,6 +128,7 @@ static struct plan random_item(struct sim *sim, struct client *client, struct px
                 item->priority = 5000; /* above its limit */
         if (one_in(sim, 60))
                 item->cpus_milli = task ? 0 : 64000; /* nobody has that much */
+        limits_item(sim, client, item);
         return plan;
 }
 
@@ -369,11 +375,16 @@ static void wish_question(struct sim *sim, struct client *client)
 
         ask->kind = ASK_QUESTION;
         px_buf_reset(&client->frame);
-        switch (sim_below(sim, 3)) {
+        switch (sim_below(sim, 6)) {
         case 0:
                 px_m_why_frame(&why, 0, 0, &client->frame);
                 break;
         case 1:
+        case 2:
+        case 3:
+                limits_question(sim, client, job == NULL ? 1 : job->id);
+                break;
+        case 4:
                 px_m_status_frame(&(struct px_m_status){0}, 0, 0, &client->frame);
                 break;
         default:
@@ -426,10 +437,12 @@ static void wish(struct sim *sim, struct event *event)
                 wish_change(sim, client);
         else if (kind < 92)
                 wish_watch(sim, client);
-        else if (kind < 95)
+        else if (kind < 94)
                 wish_node(sim, client);
-        else if (kind < 97)
+        else if (kind < 96)
                 wish_token(sim, client);
+        else if (kind < 97)
+                limits_wish(sim, client);
         else if (kind < 98)
                 wish_malformed(sim, client);
         else
@@ -480,6 +493,7 @@ void population_finish(struct sim *sim)
                 else if (one_in(sim, 5)) /* it may wait for what will never be */
                         population_change(sim, admin, PX_CHANGE_CANCEL, job->id, 0, false);
         }
+        limits_lift(sim, admin);
         finish_watch(sim, admin);
 }
 
@@ -571,6 +585,8 @@ void population_answer(struct sim *sim, struct client *client, struct ask *ask,
                 answer_changed(sim, client, ask, body);
         else if (ask->kind == ASK_WATCH && header.type == PX_M_END)
                 population_ends(sim, body);
+        else if (header.type == PX_M_GATE_IS)
+                sim_count(sim, MET_LIMIT_SET);
         else if (header.type == PX_M_TOKEN_MADE || header.type == PX_M_TOKEN_REVOKED)
                 answer_token(sim, header, body);
         else

@@ -29,8 +29,8 @@ static bool state_held(int state)
 /* The life cycle, written down a second time: from a state (row) to those whose bits stand here. */
 #define TO(state) (1u << PX_JOB_STATE_##state)
 static const uint32_t edges[PX_JOB_STATE_COUNT] = {
-        [PX_JOB_STATE_BLOCKED] = TO(QUEUED) | TO(CANCELLED),
-        [PX_JOB_STATE_QUEUED] = TO(BLOCKED) | TO(ASSIGNED) | TO(CANCELLED),
+        [PX_JOB_STATE_BLOCKED] = TO(QUEUED) | TO(CANCELLED) | TO(ASSIGNED) | TO(TIMEOUT),
+        [PX_JOB_STATE_QUEUED] = TO(BLOCKED) | TO(ASSIGNED) | TO(CANCELLED) | TO(TIMEOUT),
         [PX_JOB_STATE_ASSIGNED] = TO(RUNNING) | TO(QUEUED) | TO(BLOCKED) | TO(CANCELLING) | TO(OK) |
                                   TO(FAILED) | TO(TIMEOUT) | TO(LOST) | TO(CANCELLED),
         [PX_JOB_STATE_RUNNING] = TO(OK) | TO(FAILED) | TO(TIMEOUT) | TO(LOST) | TO(QUEUED) |
@@ -84,7 +84,8 @@ static struct row_job *job_new(struct sim *sim, uint64_t id, const struct px_job
         return job;
 }
 
-/* Fences grow by one and never repeat; only a queued job gets a new one (I3, I4). */
+/* Fences grow by one and never repeat; only a job that is ready gets a new one: queued, or
+ * blocked by nothing but a resource of the mesh (I3, I4). */
 static void judge_fence(struct sim *sim, const struct row_job *job, const struct px_job_row *row)
 {
         if (row->fence.attempt == job->fence.attempt) {
@@ -105,7 +106,10 @@ static void judge_fence(struct sim *sim, const struct row_job *job, const struct
                   ID(job->id), ID(row->fence.epoch), ID(sim->broker.epoch));
         SIM_CHECK(sim, (row->flags & 1) == 0, "job %llu is held and gets attempt %u", ID(job->id),
                   row->fence.attempt);
-        SIM_CHECK(sim, job->state == PX_JOB_STATE_QUEUED && row->state == PX_JOB_STATE_ASSIGNED,
+        SIM_CHECK(sim,
+                  (job->state == PX_JOB_STATE_QUEUED ||
+                   (job->state == PX_JOB_STATE_BLOCKED && job->reason == PX_REASON_SLOT)) &&
+                          row->state == PX_JOB_STATE_ASSIGNED,
                   "job %llu gets attempt %u while it goes from %s to %s", ID(job->id),
                   row->fence.attempt, px_job_state_name(job->state),
                   px_job_state_name(row->state));
@@ -198,6 +202,8 @@ static void judge_job(struct sim *sim, uint8_t table, struct px_slice key, struc
         job->state = row.state;
         job->failures = row.failures;
         job->priority = row.priority;
+        job->reason = row.reason;
+        job->expires_wall_ms = row.expires_wall_ms;
         judge_request(sim, job, &row);
         job->stored[table == PX_TABLE_DONE] = true;
         touch(sim, job);

@@ -5,8 +5,8 @@
  *
  *   I1  what the log has is what was committed, job by job
  *   I4  a job is held once, by the node its row names, under the fence of its row
- *   I8  each queued job stands in the queue of its shape and owner, once, and no other does; queues are
- *       heaps by priority, then by age; nodes are as busy as what they hold
+ *   I8  each ready job stands in the line of its shape and owner, once, and no other does; lines are
+ *       heaps by priority, then by deadline, then by age; nodes are as busy as what they hold
  *   I10 a core loaded from the log has the digest of the living one */
 #include "sim_inside.h"
 
@@ -16,46 +16,60 @@
 
 #define ID(number) ((unsigned long long)(number))
 
-static bool queue_goes_before(const struct row_job *a, const struct row_job *b)
+/* Ready, or blocked by nothing but a resource of the mesh. */
+static bool in_line(const struct row_job *job)
+{
+        return job->state == PX_JOB_STATE_QUEUED ||
+               (job->state == PX_JOB_STATE_BLOCKED && job->reason == PX_REASON_SLOT);
+}
+
+static int64_t expires_ms(const struct row_job *job)
+{
+        return job->expires_wall_ms == 0 ? INT64_MAX : job->expires_wall_ms;
+}
+
+static bool line_goes_before(const struct row_job *a, const struct row_job *b)
 {
         if (a->priority != b->priority)
                 return a->priority > b->priority;
+        if (expires_ms(a) != expires_ms(b))
+                return expires_ms(a) < expires_ms(b);
         return a->id < b->id;
 }
 
-static const struct row_job *queued_job(struct sim *sim, const struct queue *queue, size_t at)
+static const struct row_job *lined_job(struct sim *sim, const struct line *line, size_t at)
 {
-        const struct job *job = PX_CONTAINER_OF(queue->ready.items[at], struct job, ready);
+        const struct job *job = PX_CONTAINER_OF(line->ready.items[at], struct job, ready);
         const struct row_job *row = rows_job(sim, job->id);
 
-        SIM_CHECK(sim, row != NULL && row->stored[0] && row->state == PX_JOB_STATE_QUEUED,
-                  "job %llu stands in a queue and is not queued", ID(job->id));
-        SIM_CHECK(sim, row->shape == queue->shape->id && row->owner == queue->owner,
-                  "job %llu stands in the queue of another shape or owner", ID(job->id));
+        SIM_CHECK(sim, row != NULL && row->stored[0] && in_line(row),
+                  "job %llu stands in a line and is not ready", ID(job->id));
+        SIM_CHECK(sim, row->shape == line->shape->id && row->owner == line->owner,
+                  "job %llu stands in the line of another shape or owner", ID(job->id));
         return row;
 }
 
-static uint64_t recount_queue(struct sim *sim, const struct queue *queue)
+static uint64_t recount_line(struct sim *sim, const struct line *line)
 {
-        for (size_t i = 1; i <= queue->ready.count; i++) {
-                const struct row_job *job = queued_job(sim, queue, i);
+        for (size_t i = 1; i <= line->ready.count; i++) {
+                const struct row_job *job = lined_job(sim, line, i);
 
-                SIM_CHECK(sim, i == 1 || !queue_goes_before(job, queued_job(sim, queue, i / 2)),
-                          "job %llu stands in its queue behind what should follow it", ID(job->id));
+                SIM_CHECK(sim, i == 1 || !line_goes_before(job, lined_job(sim, line, i / 2)),
+                          "job %llu stands in its line behind what should follow it", ID(job->id));
         }
-        return queue->ready.count;
+        return line->ready.count;
 }
 
-static void recount_queues(struct sim *sim, const struct core *core, uint64_t queued)
+static void recount_lines(struct sim *sim, const struct core *core, uint64_t ready)
 {
         uint64_t count = 0;
         size_t cursor = 0;
         uint64_t key;
         void *value;
 
-        while (px_map_next(&core->queues, &cursor, &key, &value))
-                count += recount_queue(sim, value);
-        SIM_CHECK(sim, count == queued, "%llu jobs are queued, %llu stand in queues", ID(queued),
+        while (px_map_next(&core->lines, &cursor, &key, &value))
+                count += recount_line(sim, value);
+        SIM_CHECK(sim, count == ready, "%llu jobs are ready, %llu stand in lines", ID(ready),
                   ID(count));
 }
 
@@ -107,6 +121,7 @@ static void recount(struct sim *sim)
 {
         uint64_t counts[PX_JOB_STATE_COUNT] = {0};
         uint64_t active = 0;
+        uint64_t ready = 0;
         size_t cursor = 0;
         uint64_t key;
         void *value;
@@ -117,12 +132,13 @@ static void recount(struct sim *sim)
                 if (!job->stored[0])
                         continue;
                 counts[job->state]++;
+                ready += in_line(job);
                 active++;
         }
         SIM_CHECK(sim, core_jobs_count(sim->broker.core) == active,
                   "%llu jobs are active, the core has %llu", ID(active),
                   ID(core_jobs_count(sim->broker.core)));
-        recount_queues(sim, sim->broker.core, counts[PX_JOB_STATE_QUEUED]);
+        recount_lines(sim, sim->broker.core, ready);
         recount_nodes(sim, sim->broker.core,
                       counts[PX_JOB_STATE_ASSIGNED] + counts[PX_JOB_STATE_RUNNING] +
                               counts[PX_JOB_STATE_CANCELLING]);

@@ -79,8 +79,12 @@ TEST(a_pinned_job_goes_nowhere_else)
         struct px_submit_job wish = driver_true(driver);
         struct player n2;
         uint64_t job;
+        int code;
 
         wish.node = px_slice_text("n2");
+        EXPECT_INT(client_submit(&ana, wish, &code), 0);
+        EXPECT_INT(code, PX_E_INVALID); /* nobody knows such a node */
+        wish.wait_for_node = true;
         job = client_submit(&ana, wish, NULL);
         EXPECT_TEXT(driver_state(driver, job), "queued");
         n2 = node_of(driver, KEY2, "n2", 1000, 0);
