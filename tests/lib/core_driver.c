@@ -204,7 +204,19 @@ struct px_fence driver_fence(struct driver *driver, uint64_t job)
 
 /* ---- start, load ------------------------------------------------------------------------------------ */
 
-static struct core *core_of_options(const struct driver *driver)
+bool driver_row_at(struct driver *driver, uint8_t table, size_t index, struct px_slice *ret_key,
+                   struct px_slice *ret_value)
+{
+        size_t at = row_index(driver, table, PX_SLICE_NONE) + index;
+
+        if (at >= driver->rows_count || driver->rows[at].table != table)
+                return false;
+        *ret_key = px_buf_slice(&driver->rows[at].key);
+        *ret_value = px_buf_slice(&driver->rows[at].value);
+        return true;
+}
+
+struct core *driver_core_empty(const struct driver *driver)
 {
         return core_new(&(struct core_options){
                 .epoch = driver->epoch,
@@ -218,7 +230,7 @@ static struct core *core_of_options(const struct driver *driver)
 
 static struct core *core_of_rows(struct driver *driver, int64_t wall_ms)
 {
-        struct core *core = core_of_options(driver);
+        struct core *core = driver_core_empty(driver);
 
         for (size_t t = 0; t < core_load_tables_count; t++) {
                 uint8_t table = core_load_tables[t];
@@ -296,7 +308,7 @@ struct driver *driver_start(struct driver_options options)
         driver->epoch = 1;
         driver->next_peer = 1;
         driver->wall_ms = WALL_START_MS;
-        driver->core = core_of_options(driver);
+        driver->core = driver_core_empty(driver);
         core_load_end(driver->core, driver->wall_ms);
         test_cleanup(clean, driver);
         bootstrap(driver);

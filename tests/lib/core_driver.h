@@ -80,6 +80,11 @@ const struct core_effect *driver_effect(struct driver *driver, int kind); /* the
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
 size_t driver_rows_count(struct driver *driver, uint8_t table);
+/* The index-th row of a table; false beyond the last. */
+bool driver_row_at(struct driver *driver, uint8_t table, size_t index, struct px_slice *ret_key,
+                   struct px_slice *ret_value);
+/* A core of the same options that nothing was loaded into yet. Owns: core_free(). */
+struct core *driver_core_empty(const struct driver *driver);
 bool driver_row(struct driver *driver, uint8_t table, const struct row_key *key,
                 struct px_slice *ret_value);
 /* A file of the store of files is here from now on, for the facts of submits. */
