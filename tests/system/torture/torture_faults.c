@@ -23,10 +23,13 @@
 #define EXIT_REFUSED 3
 #define EXIT_ENDED_BY_FAULT 4
 
+enum what { WRITES, READS, MEMORY };
+
 struct run {
         const char *kind;
+        enum what what;
         uint64_t nth;
-        int error; /* 0: memory */
+        int error;
         bool for_ever;
         char dir[300];
         struct workload_promise promise;
@@ -41,19 +44,31 @@ static int session(void *context)
         int result;
 
         (void)context;
-        if (run->error != 0)
+        if (run->what == WRITES)
                 wraps_fail_writes(run->nth, run->error, run->for_ever);
+        else if (run->what == READS)
+                wraps_fail_reads(run->nth, run->error, run->for_ever);
         else
                 wraps_fail_memory(run->nth);
         result = workload_session(run->dir, BATCHES, CLUMP, true, &run->promise);
-        run->reached = (run->error != 0 ? wraps_writes() : wraps_allocations()) >= run->nth;
+        run->reached = (run->what == WRITES  ? wraps_writes()
+                        : run->what == READS ? wraps_reads()
+                                             : wraps_allocations()) >= run->nth;
         wraps_fail_writes(0, 0, false);
+        wraps_fail_reads(0, 0, false);
         wraps_fail_memory(0);
         if (result > 0) {
                 printf("a call that fails was taken for damage: %d\n", result);
                 return EXIT_REFUSED;
         }
         return result < 0 || run->promise.fault != 0 ? EXIT_ENDED_BY_FAULT : 0;
+}
+
+/* A store that was killed with something in it: only its next start reads. */
+static int prepare(void *context)
+{
+        (void)context;
+        return workload_session(run->dir, BATCHES, CLUMP, false, &run->promise) != 0;
 }
 
 static int judge(void *context)
@@ -65,7 +80,7 @@ static int judge(void *context)
 static bool status_is_allowed(int status)
 {
         return status == 0 || status == EXIT_ENDED_BY_FAULT ||
-               (status == EXIT_NO_MEMORY && run->error == 0);
+               (status == EXIT_NO_MEMORY && run->what == MEMORY);
 }
 
 /* One session with one failing call, judged. */
@@ -77,6 +92,8 @@ static bool run_once(bool list)
         run->promise = (struct workload_promise){0};
         run->reached = true; /* unless the session says otherwise */
         PX_ASSERT(mkdir(run->dir, 0700) == 0);
+        if (run->what == READS)
+                PX_ASSERT(workload_child(prepare, NULL, DEADLINE_S) == 0);
         status = workload_child(session, NULL, DEADLINE_S);
         judged = workload_child(judge, NULL, DEADLINE_S);
         workload_remove(run->dir);
@@ -91,11 +108,13 @@ static bool run_once(bool list)
         return false;
 }
 
-static uint64_t series(const char *kind, int error, bool for_ever, uint64_t only, bool list)
+static uint64_t series(const char *kind, enum what what, int error, bool for_ever, uint64_t only,
+                       bool list)
 {
         uint64_t failed = 0;
 
         run->kind = kind;
+        run->what = what;
         run->error = error;
         run->for_ever = for_ever;
         for (run->nth = only > 0 ? only : 1; run->nth <= CALLS_MAX; run->nth++) {
@@ -121,12 +140,14 @@ int main(int argc, char **argv)
         run = mmap(NULL, sizeof(*run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         PX_ASSERT(run != MAP_FAILED);
         snprintf(scratch, sizeof(scratch), "%s", workload_scratch());
-        failed += series("EIO once", EIO, false, only, list);
-        failed += series("EIO for ever", EIO, true, only, list);
-        failed += series("ENOSPC once", ENOSPC, false, only, list);
-        failed += series("ENOSPC for ever", ENOSPC, true, only, list);
-        failed += series("no memory", 0, false, only, list);
-        printf("%d passed, %d failed\n", 5 - (int)failed, (int)failed);
+        failed += series("EIO once", WRITES, EIO, false, only, list);
+        failed += series("EIO for ever", WRITES, EIO, true, only, list);
+        failed += series("ENOSPC once", WRITES, ENOSPC, false, only, list);
+        failed += series("ENOSPC for ever", WRITES, ENOSPC, true, only, list);
+        failed += series("EIO of a read, once", READS, EIO, false, only, list);
+        failed += series("EIO of a read, for ever", READS, EIO, true, only, list);
+        failed += series("no memory", MEMORY, 0, false, only, list);
+        printf("%d passed, %d failed\n", 7 - (int)failed, (int)failed);
         workload_remove(scratch);
         return failed > 0;
 }

@@ -18,6 +18,10 @@ static struct {
         uint64_t writes_nth;
         int writes_error;
         bool writes_for_ever;
+        _Atomic uint64_t reads;
+        uint64_t reads_nth;
+        int reads_error;
+        bool reads_for_ever;
         _Atomic uint64_t allocations;
         uint64_t allocations_nth;
 } plan;
@@ -33,6 +37,19 @@ void wraps_fail_writes(uint64_t nth, int error, bool for_ever)
 uint64_t wraps_writes(void)
 {
         return atomic_load(&plan.writes);
+}
+
+void wraps_fail_reads(uint64_t nth, int error, bool for_ever)
+{
+        plan.reads_nth = nth;
+        plan.reads_error = error;
+        plan.reads_for_ever = for_ever;
+        atomic_store(&plan.reads, 0);
+}
+
+uint64_t wraps_reads(void)
+{
+        return atomic_load(&plan.reads);
 }
 
 void wraps_fail_memory(uint64_t nth)
@@ -55,6 +72,17 @@ static bool write_fails(void)
             (call != plan.writes_nth && !(plan.writes_for_ever && call > plan.writes_nth)))
                 return false;
         errno = plan.writes_error;
+        return true;
+}
+
+static bool read_fails(void)
+{
+        uint64_t call = atomic_fetch_add(&plan.reads, 1) + 1;
+
+        if (plan.reads_error == 0 ||
+            (call != plan.reads_nth && !(plan.reads_for_ever && call > plan.reads_nth)))
+                return false;
+        errno = plan.reads_error;
         return true;
 }
 
@@ -125,6 +153,17 @@ ssize_t __wrap_pwrite(int fd, const void *data, size_t length, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t length, off_t offset)
 {
         return __wrap_pwrite64(fd, data, length, offset);
+}
+
+WRAP(ssize_t, pread64, int fd, void *data, size_t length, off_t offset)
+{
+        return read_fails() ? -1 : __real_pread64(fd, data, length, offset);
+}
+
+ssize_t __wrap_pread(int fd, void *data, size_t length, off_t offset);
+ssize_t __wrap_pread(int fd, void *data, size_t length, off_t offset)
+{
+        return __wrap_pread64(fd, data, length, offset);
 }
 
 WRAP(ssize_t, writev, int fd, const struct iovec *parts, int count)

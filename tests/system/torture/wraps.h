@@ -12,6 +12,10 @@
 void wraps_fail_writes(uint64_t nth, int error, bool for_ever);
 uint64_t wraps_writes(void); /* calls since wraps_fail_writes() */
 
+/* The same for reads of files. error 0: none fails, but they are counted. */
+void wraps_fail_reads(uint64_t nth, int error, bool for_ever);
+uint64_t wraps_reads(void);
+
 /* Let allocation number `nth` find no memory. 0: none. */
 void wraps_fail_memory(uint64_t nth);
 uint64_t wraps_allocations(void);
