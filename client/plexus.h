@@ -139,6 +139,11 @@ struct plexus_pair {
         const char *value;
 };
 
+struct plexus_resource {
+        const char *name;
+        uint64_t amount;
+};
+
 /* {0} is a job with defaults: 1 cpu, no retries, on_lost rerun, grace 10 s, output kept to 256 MiB. */
 struct plexus_job_spec {
         const char *const *argv;       /* NULL-terminated; NULL for a task */
@@ -168,6 +173,20 @@ struct plexus_job_spec {
         bool hold;
         bool as_root;
         const char *key;               /* idempotency key */
+        double gpus;                   /* a share of one below 1, else whole ones */
+        const struct plexus_resource *resources; /* of the node, or of the whole mesh */
+        size_t resources_count;
+        const char *const *where;      /* conditions on labels of the node, all of which must hold:
+                                        * "zone=a", "zone!=a", "zone=a,b" (one of), "zone" (there is
+                                        * such a label), "!zone" (there is none) */
+        size_t where_count;
+        const char *queue;             /* NULL = default */
+        const char *module;            /* what is run, for limits and warmth */
+        const char *apart;             /* never beside another job of the same user with this word */
+        const char *warm;              /* prefer a node that ran this lately, or has such a label */
+        uint64_t wait_ms;              /* ends as timeout if it stood in line so long; 0 = no limit */
+        int64_t expires_wall_ms;       /* ends as timeout if it hasn't started by then; 0 = never */
+        bool wait_for_node;            /* accept it though no known node could ever run it */
 };
 
 /* Submit one job. When it returns 0 the job is durable. The library repeats the request until it is
@@ -246,6 +265,9 @@ struct plexus_job {
         uint64_t memory_peak_bytes;
         uint64_t cpu_ms;
         bool has_result;
+        double gpus;
+        char queue[65];
+        char module[65];
 };
 
 struct plexus_filter {
@@ -313,6 +335,60 @@ PLEXUS_API void plexus_shown_fini(struct plexus_shown *shown);
  * Refuses: ABSENT; TIMED_OUT; UNREACHABLE. */
 PLEXUS_API int plexus_why(plexus *px, uint64_t job, char ***ret_lines, uint64_t *ret_position);
 PLEXUS_API void plexus_lines_free(char **lines);
+/* Say of each of these jobs the first reason why it waits now; "" = it doesn't wait.
+ * Shape:   count at most 1000; *ret_reasons has as many texts and ends in NULL.
+ * Owns:    plexus_lines_free(*ret_reasons).
+ * Refuses: LIMIT; TIMED_OUT; UNREACHABLE. */
+PLEXUS_API int plexus_reasons(plexus *px, const uint64_t *jobs, size_t count, char ***ret_reasons);
+
+struct plexus_tried {
+        char node[65];      /* where it would run now; "" = it would wait */
+        char **waits;       /* what for; ends in NULL */
+        uint32_t nodes;     /* that run such jobs */
+        uint32_t nodes_able; /* that could run it when empty */
+        uint64_t position;  /* jobs of the same needs before it */
+        uint64_t estimate_ms; /* until its start, from recent rates; 0 = unknown */
+};
+/* Say what would become of a submit now, storing nothing. Standard input is not looked at.
+ * Owns:    plexus_lines_free(ret_tried->waits).
+ * Refuses: as plexus_submit() would. */
+PLEXUS_API int plexus_try(plexus *px, const struct plexus_job_spec *spec,
+                          struct plexus_tried *ret_tried);
+
+/* ---- limits ------------------------------------------------------------------------------------------- */
+
+/* Of a "user", "queue" or "module": how much of it at once; of a "resource": how much there is of it in
+ * the whole mesh. 0 = no limit. */
+struct plexus_limit {
+        char kind[16];
+        char name[65];
+        uint64_t running_max, queued_max;
+        uint32_t rate_count; /* starts ... */
+        uint64_t rate_ms;    /* ... within this time */
+        bool paused;         /* nothing new is started */
+        uint32_t weight;     /* of a user's share, 1 to 1000 */
+        int32_t priority_max;
+        uint64_t capacity;   /* of a resource */
+        /* from here on told, not set */
+        uint64_t running, queued, used;
+        double usage;        /* of a user: part of what all used lately */
+        uint64_t holders[16]; /* jobs that hold a resource, the first of them */
+        size_t holders_count;
+};
+enum {
+        PLEXUS_LIMIT_RUNNING = 1, PLEXUS_LIMIT_QUEUED = 2, PLEXUS_LIMIT_RATE = 4, PLEXUS_LIMIT_PAUSED = 8,
+        PLEXUS_LIMIT_WEIGHT = 16, PLEXUS_LIMIT_PRIORITY = 32, PLEXUS_LIMIT_CAPACITY = 64,
+};
+/* Set some fields of a limit (`what`, a sum of the above); it is made if it isn't there. A queue exists
+ * once something of it was set, if nothing else what = 0.
+ * Refuses: DENIED; ABSENT no such user; INVALID; LIMIT. */
+PLEXUS_API int plexus_limit_set(plexus *px, const struct plexus_limit *limit, uint32_t what);
+/* Forget a limit. Refuses: ABSENT; DENIED. */
+PLEXUS_API int plexus_limit_remove(plexus *px, const char *kind, const char *name);
+/* List limits of a kind, NULL = all. Owns: plexus_limits_free(*ret_limits). */
+PLEXUS_API int plexus_limits(plexus *px, const char *kind, struct plexus_limit **ret_limits,
+                             size_t *ret_count);
+PLEXUS_API void plexus_limits_free(struct plexus_limit *limits);
 
 struct plexus_status {
         uint64_t epoch, uptime_ms, blocked, queued, assigned, running, cancelling, ended, commit_index;
@@ -430,6 +506,11 @@ struct plexus_node {
         uint32_t jobs;
         uint64_t seen_ms;
         char types[256]; /* of a worker, separated by commas */
+        uint32_t gpus;
+        double gpus_used;
+        char labels[1024];    /* "zone=a,disk=ssd" */
+        char resources[1024]; /* "scratch=2/10": used and all */
+        uint64_t reserved_for; /* a job that waits long gets what becomes free; 0 = none */
 };
 /* List nodes and workers. Owns: plexus_nodes_free(*ret_nodes). Refuses: TIMED_OUT; UNREACHABLE. */
 PLEXUS_API int plexus_nodes(plexus *px, struct plexus_node **ret_nodes, size_t *ret_count);

@@ -48,6 +48,10 @@ static void join_shape(struct egress *egress, struct px_view *view,
         job->cpus_milli = row.cpus_milli;
         job->memory_bytes = row.memory_bytes;
         job->pinned_node = px_arena_copy(&egress->arena, row.node);
+        job->gpus_milli = row.gpus_milli;
+        job->queue = px_arena_copy(&egress->arena, row.queue);
+        job->module = px_arena_copy(&egress->arena, row.module);
+        job->apart = px_arena_copy(&egress->arena, row.apart);
 }
 
 static void join_name(struct egress *egress, struct px_view *view, struct px_job_view *job)

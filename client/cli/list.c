@@ -45,6 +45,9 @@ COLUMN_TEXT(get_reason, job->reason)
 COLUMN_TEXT(get_node, job->node)
 COLUMN_TEXT(get_pinned, job->pinned_node)
 COLUMN_TEXT(get_task_type, job->task_type)
+COLUMN_NUMBER(get_gpus, job->gpus)
+COLUMN_TEXT(get_queue, job->queue[0] != '\0' ? job->queue : "default")
+COLUMN_TEXT(get_module, job->module)
 COLUMN_TEXT(get_progress_text, job->progress_text)
 COLUMN_NUMBER(get_progress, job->progress)
 COLUMN_NUMBER(get_priority, job->priority)
@@ -148,6 +151,9 @@ static const struct output_column job_columns[] = {
         {"STARTED", "started", OUTPUT_TIME, false, true, get_started},
         {"ENDED", "ended", OUTPUT_TIME, false, true, get_ended},
         {"TASKTYPE", "task_type", OUTPUT_TEXT, false, true, get_task_type},
+        {"GPUS", "gpus", OUTPUT_DECIMAL, false, true, get_gpus},
+        {"QUEUE", "queue", OUTPUT_TEXT, false, true, get_queue},
+        {"MODULE", "module", OUTPUT_TEXT, false, true, get_module},
         {"PINNED", "pinned_node", OUTPUT_TEXT, false, true, get_pinned},
         {"LABELS", "labels", OUTPUT_LABELS, false, true, get_labels},
         {NULL, NULL, OUTPUT_TEXT, false, false, NULL},
@@ -248,6 +254,29 @@ static int ps_filter(struct cli *cli, struct filter_words *words)
         return 0;
 }
 
+/* Of jobs that wait, what for just now: the lists know only what was stored. Without an answer those
+ * words stay. */
+static void ask_reasons(struct cli *cli, struct rows *rows)
+{
+        uint64_t ids[1000];
+        size_t at[1000];
+        char **reasons;
+        size_t count = 0;
+
+        for (size_t i = 0; i < rows->count && count < 1000; i++) {
+                if (rows->jobs[i].state != PLEXUS_BLOCKED && rows->jobs[i].state != PLEXUS_QUEUED)
+                        continue;
+                at[count] = i;
+                ids[count++] = rows->jobs[i].id;
+        }
+        if (count == 0 || plexus_reasons(cli->px, ids, count, &reasons) != PLEXUS_OK)
+                return;
+        for (size_t i = 0; i < count; i++)
+                if (reasons[i][0] != '\0')
+                        snprintf(rows->jobs[at[i]].reason, sizeof rows->jobs[at[i]].reason, "%s", reasons[i]);
+        plexus_lines_free(reasons);
+}
+
 int verb_ps(struct cli *cli)
 {
         struct filter_words words = {0};
@@ -266,6 +295,7 @@ int verb_ps(struct cli *cli)
         if (code == 0)
                 code = fetch(cli, &words.filter, (size_t)limit, &rows, &more);
         if (code == 0) {
+                ask_reasons(cli, &rows);
                 summarise(&rows, more, summary, sizeof summary);
                 code = output_rows(cli, &job_kind, rows.jobs, rows.count, summary);
         }

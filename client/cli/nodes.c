@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nodes.c - `plexus nodes` and `plexus node VERB`. Layer: L4 (client/cli). */
+#include <inttypes.h>
 #include <string.h>
 
 #include "output.h"
@@ -26,6 +27,10 @@ NODE_TEXT(get_enforces, enforces)
 NODE_TEXT(get_accounts, accounts)
 NODE_TEXT(get_principal, principal)
 NODE_TEXT(get_types, types)
+NODE_TEXT(get_labels, labels)
+NODE_TEXT(get_resources, resources)
+NODE_NUMBER(get_gpus, node->gpus)
+NODE_NUMBER(get_gpus_used, node->gpus_used)
 NODE_NUMBER(get_cpus, node->cpus)
 NODE_NUMBER(get_cpus_used, node->cpus_used)
 NODE_NUMBER(get_memory, node->memory_bytes)
@@ -38,6 +43,14 @@ static void get_cpu_pair(const void *row, struct output_value *ret_value)
         const struct plexus_node *node = row;
 
         snprintf(ret_value->room, sizeof ret_value->room, "%g/%g", node->cpus_used, node->cpus);
+        ret_value->text = ret_value->room;
+}
+
+static void get_gpu_pair(const void *row, struct output_value *ret_value)
+{
+        const struct plexus_node *node = row;
+
+        snprintf(ret_value->room, sizeof ret_value->room, "%g/%u", node->gpus_used, node->gpus);
         ret_value->text = ret_value->room;
 }
 
@@ -58,6 +71,7 @@ static const struct output_column node_columns[] = {
         {"STATE", "state", OUTPUT_TEXT, false, false, get_state},
         {"CPU", "cpu_pair", OUTPUT_TEXT, false, false, get_cpu_pair},
         {"MEM", "memory_pair", OUTPUT_TEXT, false, false, get_memory_pair},
+        {"GPU", "gpu_pair", OUTPUT_TEXT, false, false, get_gpu_pair},
         {"JOBS", "jobs", OUTPUT_INTEGER, false, false, get_jobs},
         {"SEEN", "seen_s", OUTPUT_DURATION, false, false, get_seen},
         {"VERSION", "version", OUTPUT_TEXT, false, false, get_version},
@@ -67,6 +81,10 @@ static const struct output_column node_columns[] = {
         {"KILL", "kill_mode", OUTPUT_TEXT, true, false, get_kill_mode},
         {"ENFORCES", "enforces", OUTPUT_TEXT, true, false, get_enforces},
         {"TYPES", "types", OUTPUT_TEXT, true, false, get_types},
+        {"LABELS", "labels", OUTPUT_TEXT, true, false, get_labels},
+        {"RESOURCES", "resources", OUTPUT_TEXT, true, false, get_resources},
+        {"GPUS", "gpus", OUTPUT_INTEGER, false, true, get_gpus},
+        {"GPUSUSED", "gpus_used", OUTPUT_DECIMAL, false, true, get_gpus_used},
         {"CPUS", "cpus", OUTPUT_DECIMAL, false, true, get_cpus},
         {"CPUSUSED", "cpus_used", OUTPUT_DECIMAL, false, true, get_cpus_used},
         {"MEMORY", "memory_bytes", OUTPUT_BYTES, false, true, get_memory},
@@ -146,6 +164,14 @@ static void print_people(const struct plexus_node *node)
                 printf("enforces  %s\n", node->enforces);
         if (node->types[0] != '\0')
                 printf("serves    %s\n", node->types);
+        if (node->gpus > 0)
+                printf("gpus      %g of %u in use\n", node->gpus_used, node->gpus);
+        if (node->labels[0] != '\0')
+                printf("labels    %s\n", node->labels);
+        if (node->resources[0] != '\0')
+                printf("resources %s\n", node->resources);
+        if (node->reserved_for != 0)
+                printf("kept for  job %" PRIu64 ", which waits long\n", node->reserved_for);
 }
 
 int verb_node_show(struct cli *cli)

@@ -173,25 +173,6 @@ static int take_cpus(const struct cli *cli, struct plexus_job_spec *spec)
         return 0;
 }
 
-/* --start: a moment, or +TIME from now. */
-static int take_start(const struct cli *cli, struct plexus_job_spec *spec)
-{
-        const char *text = cli_value(cli, "start");
-        struct timespec now;
-        uint64_t in_ms;
-
-        if (text == NULL)
-                return 0;
-        clock_gettime(CLOCK_REALTIME, &now);
-        if (*text == '+' && cli_parse_duration(text + 1, &in_ms)) {
-                spec->start_wall_ms = (int64_t)now.tv_sec * 1000 + (int64_t)in_ms;
-                return 0;
-        }
-        if (*text != '+' && strchr(text, '-') != NULL && cli_parse_since(text, 0, &spec->start_wall_ms))
-                return 0;
-        return cli_fail(cli, CLI_USAGE, "--start %s is not a time (like 2026-01-31T18:00 or +2h)", text);
-}
-
 static int take_numbers(const struct cli *cli, struct plexus_job_spec *spec)
 {
         int64_t priority = 0;
@@ -215,7 +196,7 @@ static int take_numbers(const struct cli *cli, struct plexus_job_spec *spec)
         if (code == 0)
                 code = take_number(cli, "retries", 0, 1000, &retries);
         if (code == 0)
-                code = take_start(cli, spec);
+                code = spec_take_moment(cli, "start", &spec->start_wall_ms);
         spec->priority = (int32_t)priority;
         spec->retries = (uint32_t)retries;
         return code;
@@ -296,6 +277,8 @@ int spec_from_options(const struct cli *cli, struct spec_words *ret_words)
         if (code == 0)
                 code = add_labels(cli, ret_words);
         if (code == 0)
+                code = spec_add_needs(cli, ret_words);
+        if (code == 0)
                 code = add_place(cli, ret_words);
         if (code == 0)
                 code = add_environment(cli, ret_words);
@@ -314,6 +297,7 @@ void spec_fini(struct spec_words *words)
         }
         for (size_t i = 0; i < words->spec.labels_count; i++)
                 free((char *)(uintptr_t)words->labels[i].key);
+        spec_needs_fini(words);
         free(words->env);
         free(words->input);
         free(words->name);
@@ -342,6 +326,23 @@ static void print_text(const char *key, const char *text)
         output_json_text(stdout, text);
 }
 
+static void print_needs(const struct plexus_job_spec *spec)
+{
+        printf(",\n \"gpus\": %g, \"max_wait_s\": %.3f, \"wait_for_node\": %s,\n \"resources\": {",
+               spec->gpus, (double)spec->wait_ms / 1000, spec->wait_for_node ? "true" : "false");
+        for (size_t i = 0; i < spec->resources_count; i++) {
+                fputs(i > 0 ? ", " : "", stdout);
+                output_json_text(stdout, spec->resources[i].name);
+                printf(": %llu", (unsigned long long)spec->resources[i].amount);
+        }
+        fputs("},\n \"where\": [", stdout);
+        for (size_t i = 0; i < spec->where_count; i++) {
+                fputs(i > 0 ? ", " : "", stdout);
+                output_json_text(stdout, spec->where[i]);
+        }
+        putchar(']');
+}
+
 void spec_print(const struct spec_words *words)
 {
         const struct plexus_job_spec *spec = &words->spec;
@@ -356,6 +357,11 @@ void spec_print(const struct spec_words *words)
         print_text("cwd", spec->cwd);
         print_text("node", spec->node);
         print_text("idempotency_key", spec->key);
+        print_text("queue", spec->queue);
+        print_text("module", spec->module);
+        print_text("apart", spec->apart);
+        print_text("warm", spec->warm);
+        print_needs(spec);
         print_pairs("labels", spec->labels, spec->labels_count);
         print_pairs("env", spec->env, spec->env_count);
         printf(",\n \"cpus\": %g, \"memory_bytes\": %llu, \"priority\": %d, \"retries\": %u, "

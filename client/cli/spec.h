@@ -6,6 +6,7 @@
 #include "command.h"
 
 #define SPEC_LABELS_MAX 64
+#define SPEC_NEEDS_MAX 16
 
 /* A specification and the memory it points into. */
 struct spec_words {
@@ -17,7 +18,15 @@ struct spec_words {
         char *input;
         char *name;
         char cwd[4096];
+        struct plexus_resource resources[SPEC_NEEDS_MAX];
+        const char *where[SPEC_NEEDS_MAX];
 };
+
+/* needs.c */
+int spec_add_needs(const struct cli *cli, struct spec_words *words);
+void spec_needs_fini(struct spec_words *words);
+/* A moment, or +TIME from now. */
+int spec_take_moment(const struct cli *cli, const char *option, int64_t *ret_wall_ms);
 
 /* Fill from the options and the words of the command. Returns 0, or an exit code after saying what is wrong. Owns: spec_fini(). */
 int spec_from_options(const struct cli *cli, struct spec_words *ret_words);

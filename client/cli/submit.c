@@ -165,6 +165,42 @@ static int submit_count(struct cli *cli, struct spec_words *words, size_t count)
         return code;
 }
 
+static void print_tried(const struct plexus_tried *tried)
+{
+        char estimate[32];
+
+        if (tried->node[0] != '\0')
+                fprintf(stderr, "it would run now on node %s; %u of %u nodes could run it\n", tried->node,
+                        tried->nodes_able, tried->nodes);
+        else
+                fprintf(stderr, "it would wait; %u of %u nodes could run it\n", tried->nodes_able, tried->nodes);
+        for (size_t i = 0; tried->waits[i] != NULL; i++)
+                fprintf(stderr, "  %s\n", tried->waits[i]);
+        if (tried->estimate_ms > 0)
+                fprintf(stderr, "  about %s at the recent rate\n",
+                        output_duration(tried->estimate_ms, estimate, sizeof estimate));
+}
+
+/* The specification on standard output, what would become of it on standard error. */
+static int dry_run(struct cli *cli, const struct spec_words *words)
+{
+        struct plexus_tried tried;
+        int error;
+        int code;
+
+        spec_print(words);
+        fflush(stdout);
+        code = cli_connect(cli);
+        if (code != 0)
+                return code;
+        error = plexus_try(cli->px, &words->spec, &tried);
+        if (error != PLEXUS_OK)
+                return cli_refused(cli, error, "");
+        print_tried(&tried);
+        plexus_lines_free(tried.waits);
+        return CLI_DONE;
+}
+
 int verb_submit(struct cli *cli)
 {
         const char *count_text = cli_value(cli, "count");
@@ -181,9 +217,9 @@ int verb_submit(struct cli *cli)
         if (count > 1 && words.spec.key != NULL)
                 code = cli_fail(cli, CLI_USAGE, "--count and --idempotency-key exclude each other");
         if (code == 0 && cli_has(cli, "dry-run")) {
-                spec_print(&words);
+                code = dry_run(cli, &words);
                 spec_fini(&words);
-                return CLI_DONE;
+                return code;
         }
         if (code == 0)
                 code = cli_connect(cli);

@@ -45,6 +45,35 @@ static const struct cli_option job_options[] = {
         END_OF_OPTIONS,
 };
 
+static const struct cli_option need_options[] = {
+        {'g', "gpus", "N", "gpus it needs: whole ones, or 0.5 of one", false},
+        {0, "resource", "NAME[=N]", "units of a resource of the node or the mesh; 1", true},
+        {0, "where", "COND", "condition on a node's label: zone=a, zone!=a, zone=a,b, zone or !zone", true},
+        {0, "queue", "NAME", "stand in this queue; default", false},
+        {0, "module", "NAME", "what is run, for limits; nodes that ran it lately are preferred", false},
+        {0, "apart", "WORD", "never beside another of your jobs with this word", false},
+        {0, "warm", "WORD", "prefer a node that ran this lately or has a label of this name", false},
+        {0, "max-wait", "TIME", "end as timeout after so long in line", false},
+        {0, "deadline", "WHEN", "end as timeout if it hasn't started by then: a time, or +2h", false},
+        {0, "wait-for-node", NULL, "accept what no node that is known could ever run", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option limit_options[] = {
+        {0, "running", "N", "at most N jobs on nodes at once; none", false},
+        {0, "waiting", "N", "at most N jobs that wait; none", false},
+        {0, "rate", "N/TIME", "at most N starts within TIME: 10/1m; none", false},
+        {0, "pause", NULL, "start nothing new", false},
+        {0, "resume", NULL, "go on", false},
+        END_OF_OPTIONS,
+};
+
+static const struct cli_option share_options[] = {
+        {0, "weight", "N", "of the share, 1 to 1000; 1", false},
+        {0, "priority-max", "N", "largest priority the user may give; none", false},
+        END_OF_OPTIONS,
+};
+
 static const struct cli_option process_options[] = {
         {0, "cwd", "DIR", "directory on the node; where you are by default", false},
         {0, "scratch", NULL, "run in a fresh directory that is removed afterwards", false},
@@ -62,7 +91,7 @@ static const struct cli_option submit_options[] = {
         {0, "follow", NULL, "print its output until it ends", false},
         {0, "propagate", NULL, "with --wait: exit with the job's own code", false},
         {0, "count", "N", "submit N equal jobs", false},
-        {0, "dry-run", NULL, "print what would be submitted", false},
+        {0, "dry-run", NULL, "print what would be submitted, where it would run now or what it would wait for", false},
         {'o', "output", "FORMAT", "id or json", false},
         END_OF_OPTIONS,
 };
@@ -182,6 +211,7 @@ static const struct cli_option doctor_options[] = {
 #define START "Start jobs"
 #define MESH "Set up"
 #define ADMIN "Nodes and tokens"
+#define LIMITS "Limits and shares"
 #define OTHER "Other"
 
 const struct cli_command cli_commands[] = {
@@ -189,10 +219,10 @@ const struct cli_command cli_commands[] = {
          "Standard output goes to standard output, standard error to standard error. Ctrl-C twice within two "
          "seconds cancels the job; Ctrl-C followed by Ctrl-Z leaves it running. A closed terminal does not end "
          "the job: `plexus logs -f ID` attaches again.",
-         {job_options, process_options, run_options}, 0, -1, CLI_WORDS_PROGRAM, START, verb_run},
+         {job_options, need_options, process_options, run_options}, 0, -1, CLI_WORDS_PROGRAM, START, verb_run},
         {"submit", "[options] [--] COMMAND [ARG...]", "submit a command and print the job's number",
          "When the number is printed the job is safe on disk. Standard output carries the number alone.",
-         {job_options, process_options, submit_options}, 0, -1, CLI_WORDS_PROGRAM, START, verb_submit},
+         {job_options, need_options, process_options, submit_options}, 0, -1, CLI_WORDS_PROGRAM, START, verb_submit},
 
         {"ps", "[FILTER...]", "list jobs; your active ones by default", NULL,
          {ps_options, output_options}, 0, -1, CLI_WORDS_NONE, JOBS, verb_ps},
@@ -229,6 +259,20 @@ const struct cli_command cli_commands[] = {
         {"node resume", "NODE...", "give it jobs again", NULL, {NULL}, 1, -1, CLI_WORDS_NODES, ADMIN, verb_node_resume},
         {"node stop", "NODE...", "stop a node, after its jobs by default", NULL, {stop_options}, 1, -1, CLI_WORDS_NODES, ADMIN, verb_node_stop},
         {"node rm", "NODE...", "forget a node that is gone", NULL, {NULL}, 1, -1, CLI_WORDS_NODES, ADMIN, verb_node_rm},
+        {"queue ls", "", "list queues and how full they are", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, LIMITS, verb_limit_ls},
+        {"queue set", "NAME [options]", "make a queue, or change its limits", NULL, {limit_options}, 1, 1, CLI_WORDS_NONE, LIMITS, verb_limit_set},
+        {"queue pause", "NAME...", "start nothing new of a queue", NULL, {NULL}, 1, -1, CLI_WORDS_NONE, LIMITS, verb_limit_pause},
+        {"queue resume", "NAME...", "go on with a queue", NULL, {NULL}, 1, -1, CLI_WORDS_NONE, LIMITS, verb_limit_resume},
+        {"queue rm", "NAME...", "forget a queue; its jobs go on without its limits", NULL, {NULL}, 1, -1, CLI_WORDS_NONE, LIMITS, verb_limit_rm},
+        {"resource ls", "", "list resources of the whole mesh, and who holds them", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, LIMITS, verb_limit_ls},
+        {"resource set", "NAME N", "let the mesh have N units of a resource", NULL, {NULL}, 2, 2, CLI_WORDS_NONE, LIMITS, verb_resource_set},
+        {"resource rm", "NAME...", "forget a resource of the mesh; nodes may have their own", NULL, {NULL}, 1, -1, CLI_WORDS_NONE, LIMITS, verb_limit_rm},
+        {"module ls", "", "list modules with limits", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, LIMITS, verb_limit_ls},
+        {"module set", "NAME [options]", "limit the jobs of a module or task type", NULL, {limit_options}, 1, 1, CLI_WORDS_NONE, LIMITS, verb_limit_set},
+        {"module rm", "NAME...", "lift the limits of a module", NULL, {NULL}, 1, -1, CLI_WORDS_NONE, LIMITS, verb_limit_rm},
+        {"user ls", "", "list users with limits, and what they used lately", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, LIMITS, verb_limit_ls},
+        {"user set", "NAME [options]", "limit a user's jobs, or weigh the user's share", NULL, {limit_options, share_options}, 1, 1, CLI_WORDS_NONE, LIMITS, verb_limit_set},
+        {"user rm", "NAME...", "lift a user's limits; the user stays", NULL, {NULL}, 1, -1, CLI_WORDS_NONE, LIMITS, verb_limit_rm},
         {"token create", "[options]", "make a token; it is printed once, alone on standard output", NULL,
          {token_options}, 0, 0, CLI_WORDS_NONE, ADMIN, verb_token_create},
         {"token ls", "", "list tokens (never their secrets)", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, ADMIN, verb_token_ls},

@@ -36,6 +36,13 @@ int verb_node_drain(struct cli *cli);
 int verb_node_resume(struct cli *cli);
 int verb_node_stop(struct cli *cli);
 int verb_node_rm(struct cli *cli);
+/* limits.c */
+int verb_limit_ls(struct cli *cli);
+int verb_limit_set(struct cli *cli);
+int verb_limit_pause(struct cli *cli);
+int verb_limit_resume(struct cli *cli);
+int verb_limit_rm(struct cli *cli);
+int verb_resource_set(struct cli *cli);
 /* tokens.c */
 int verb_token_create(struct cli *cli);
 int verb_token_ls(struct cli *cli);

@@ -233,13 +233,14 @@ static int check_kind(const struct plexus_job_spec *in)
         return PX_OK;
 }
 
-static int encode(const struct plexus_job_spec *in, struct px_arena *arena, struct spec_blob *blob,
-                  struct px_buf *spec, struct px_submit_job *job)
+int spec_encode_job(const struct plexus_job_spec *in, struct px_arena *arena,
+                    struct spec_blob *blob, struct px_buf *spec, struct px_submit_job *job)
 {
         CHECK(check_kind(in));
         CHECK(add_texts(in, job));
         CHECK(add_labels(in, arena, job));
         CHECK(add_numbers(in, job));
+        CHECK(spec_add_needs(in, arena, job));
         CHECK(encode_spec(in, arena, blob, spec));
         job->kind = in->argv != NULL ? PX_JOB_KIND_COMMAND : PX_JOB_KIND_TASK;
         job->spec = px_buf_slice(spec);
@@ -255,7 +256,7 @@ int spec_encode(const struct plexus_job_spec *in, struct px_buf *ret_job,
         struct px_arena arena = {0};
         struct px_buf spec = {0};
         struct px_submit_job job = {0};
-        int code = encode(in, &arena, &blob, &spec, &job);
+        int code = spec_encode_job(in, &arena, &blob, &spec, &job);
 
         if (code == PX_OK) {
                 px_submit_job_encode(&job, ret_job);

@@ -44,6 +44,7 @@ void view_job(const struct px_job_view *view, struct px_arena *arena, struct ple
                 .memory_peak_bytes = view->memory_peak_bytes,
                 .cpu_ms = view->cpu_ms,
                 .has_result = view->has_result,
+                .gpus = view->gpus_milli / 1000.0,
         };
         snprintf(ret_job->state_name, sizeof(ret_job->state_name), "%s",
                  px_job_state_name(view->state));
@@ -51,6 +52,8 @@ void view_job(const struct px_job_view *view, struct px_arena *arena, struct ple
         TEXT(view->name, ret_job->name);
         TEXT(view->owner, ret_job->owner);
         TEXT(view->task_type, ret_job->task_type);
+        TEXT(view->queue, ret_job->queue);
+        TEXT(view->module, ret_job->module);
         TEXT(view->node, ret_job->node);
         TEXT(view->pinned_node, ret_job->pinned_node);
         TEXT(view->progress_text, ret_job->progress_text);
@@ -97,6 +100,37 @@ static void join_types(const struct px_node_view *view, char *ret_text, size_t r
         }
 }
 
+/* "zone=a,disk=ssd" and "scratch=2/10", whole items only. */
+static void join_labels(const struct px_node_view *view, char *ret_text, size_t room)
+{
+        struct px_buf words = {0};
+
+        for (size_t i = 0; i < view->labels_count; i++)
+                px_buf_format(&words, "%s%.*s=%.*s", i > 0 ? "," : "",
+                              (int)view->labels[i].key.length,
+                              (const char *)view->labels[i].key.data,
+                              (int)view->labels[i].value.length,
+                              (const char *)view->labels[i].value.data);
+        px_slice_to_text(px_buf_slice(&words), ret_text, room);
+        px_buf_fini(&words);
+}
+
+static void join_resources(const struct px_node_view *view, char *ret_text, size_t room)
+{
+        struct px_buf words = {0};
+
+        for (size_t i = 0; i < view->resources_count; i++)
+                px_buf_format(&words, "%s%.*s=%llu/%llu", i > 0 ? "," : "",
+                              (int)view->resources[i].name.length,
+                              (const char *)view->resources[i].name.data,
+                              (unsigned long long)(i < view->resources_used_count
+                                                           ? view->resources_used[i].amount
+                                                           : 0),
+                              (unsigned long long)view->resources[i].amount);
+        px_slice_to_text(px_buf_slice(&words), ret_text, room);
+        px_buf_fini(&words);
+}
+
 void view_node(const struct px_node_view *view, struct plexus_node *ret_node)
 {
         *ret_node = (struct plexus_node){
@@ -106,6 +140,9 @@ void view_node(const struct px_node_view *view, struct plexus_node *ret_node)
                 .memory_used_bytes = view->memory_used_bytes,
                 .jobs = view->jobs,
                 .seen_ms = view->seen_ms,
+                .gpus = view->gpus,
+                .gpus_used = view->gpus_used_milli / 1000.0,
+                .reserved_for = view->reserved_for.value,
         };
         TEXT(view->name, ret_node->name);
         snprintf(ret_node->kind, sizeof(ret_node->kind), "%s", px_node_kind_name(view->kind));
@@ -116,6 +153,8 @@ void view_node(const struct px_node_view *view, struct plexus_node *ret_node)
         TEXT(view->accounts, ret_node->accounts);
         TEXT(view->principal, ret_node->principal);
         join_types(view, ret_node->types, sizeof(ret_node->types));
+        join_labels(view, ret_node->labels, sizeof(ret_node->labels));
+        join_resources(view, ret_node->resources, sizeof(ret_node->resources));
 }
 
 void view_token(const struct px_principal_view *view, struct plexus_token_info *ret_token)
