@@ -25,55 +25,101 @@ static bool line_takes(const struct core *core, const struct line *line, const s
                node_serves(core, node, line->owner);
 }
 
-static void candidate_add(struct core *core, struct line *line)
+/* What tells most nodes apart at a glance. */
+struct glance {
+        uint32_t cpus_milli;
+        uint32_t gpus_milli;
+        uint64_t memory_bytes;
+};
+
+static struct glance glance_at(const struct core *core, const struct node *node)
 {
-        if (core->candidates_count == core->candidates_capacity) {
-                core->candidates_capacity = PX_MAX(core->candidates_capacity * 2, (size_t)64);
-                core->candidates = px_realloc(core->candidates, core->candidates_capacity *
-                                                                        sizeof(*core->candidates));
-        }
-        core->candidates[core->candidates_count++] = line;
+        if (!node_open(core, node))
+                return (struct glance){0};
+        return (struct glance){
+                .cpus_milli = room_free_cpus_milli(node),
+                .gpus_milli = node->gpus * 1000,
+                .memory_bytes = node->memory_bytes == 0 ? UINT64_MAX
+                                : node->memory_bytes > node->memory_used_bytes
+                                        ? node->memory_bytes - node->memory_used_bytes
+                                        : 0,
+        };
+}
+
+static bool glance_fits(const struct glance *glance, const struct waiting *waiting)
+{
+        return waiting->cpus_milli <= glance->cpus_milli &&
+               waiting->gpus_milli <= glance->gpus_milli &&
+               waiting->memory_bytes <= glance->memory_bytes;
 }
 
 static void candidates_find(struct core *core, const struct node *node)
 {
-        uint32_t cpus_milli = room_free_cpus_milli(node);
-        uint32_t gpus_milli = node->gpus * 1000;
-        uint64_t memory_bytes = node->memory_bytes == 0 ? UINT64_MAX : node->memory_bytes;
+        struct glance glance = glance_at(core, node);
 
         core->candidates_count = 0;
         if (!node_open(core, node))
                 return;
-        for (size_t i = 0; i < core->waiting_count; i++) {
-                const struct waiting *at = &core->waiting[i];
-
-                if (at->cpus_milli > cpus_milli || at->gpus_milli > gpus_milli ||
-                    at->memory_bytes > memory_bytes)
-                        continue;
-                if (line_takes(core, at->line, node))
-                        candidate_add(core, at->line);
+        if (core->candidates_capacity < core->waiting_count) {
+                core->candidates_capacity = core->waiting_capacity;
+                core->candidates = px_realloc(core->candidates, core->candidates_capacity *
+                                                                        sizeof(*core->candidates));
         }
+        for (size_t i = 0; i < core->waiting_count; i++)
+                if (glance_fits(&glance, &core->waiting[i]))
+                        core->candidates[core->candidates_count++] = core->waiting[i].line;
 }
 
-/* The best line that still waits and fits; those that don't leave the list. */
-static struct line *candidate_best(struct core *core, const struct node *node)
+/* The entry of a line that still waits and may fit; NULL = it leaves the list. */
+static const struct waiting *candidate_at(const struct core *core, const struct line *line,
+                                          const struct glance *glance)
 {
-        struct line *best = NULL;
+        const struct waiting *waiting;
+
+        if (line == NULL || line->place != LINE_WAITING)
+                return NULL;
+        waiting = &core->waiting[line->waiting_at];
+        return glance_fits(glance, waiting) ? waiting : NULL;
+}
+
+/* The best of those that may fit; *ret_index = where it stands. */
+static struct line *candidate_best(struct core *core, const struct glance *glance,
+                                   size_t *ret_index)
+{
+        const struct waiting *best = NULL;
         size_t kept = 0;
 
         for (size_t i = 0; i < core->candidates_count; i++) {
                 struct line *line = core->candidates[i];
+                const struct waiting *waiting = candidate_at(core, line, glance);
 
-                if (line == NULL || line->place != LINE_WAITING ||
-                    (core->candidates_stale && !line_takes(core, line, node)))
+                if (waiting == NULL)
                         continue;
+                if (best == NULL || waiting_before(waiting, best)) {
+                        best = waiting;
+                        *ret_index = kept;
+                }
                 core->candidates[kept++] = line;
-                if (best == NULL || line_before(line, best))
-                        best = line;
         }
         core->candidates_count = kept;
-        core->candidates_stale = false;
-        return best;
+        return best == NULL ? NULL : best->line;
+}
+
+/* The best line that fits the node; what only seemed to fit leaves the list. */
+static struct line *candidate_fitting(struct core *core, const struct node *node)
+{
+        struct glance glance = glance_at(core, node);
+        struct line *line;
+        size_t index = 0;
+
+        if (!node_open(core, node))
+                return NULL;
+        while ((line = candidate_best(core, &glance, &index)) != NULL) {
+                if (line_takes(core, line, node))
+                        return line;
+                core->candidates[index] = NULL;
+        }
+        return NULL;
 }
 
 /* The node that is being offered, and the best line for it. */
@@ -87,9 +133,8 @@ static struct line *grown_best(struct core *core, struct node **ret_node)
                 if (core->offered != node) {
                         candidates_find(core, node);
                         core->offered = node;
-                        core->candidates_stale = false;
                 }
-                best = candidate_best(core, node);
+                best = candidate_fitting(core, node);
                 *ret_node = node;
                 if (best != NULL)
                         return best;
@@ -169,7 +214,7 @@ static bool claim_of(struct core *core, struct line *line, struct node *node,
                 line_waits(core, line);
                 return false;
         }
-        *ret_claim = (struct claim){line_first(line), node, line->shape};
+        *ret_claim = (struct claim){line_first(line), node, line};
         return true;
 }
 
@@ -206,27 +251,27 @@ struct attempt *claim_take(struct core *core, const struct claim *claim)
 {
         struct job *job = claim->job;
         struct node *node = claim->node;
-        struct line *line = line_find(core, job->shape, job->owner);
+        struct line *line = claim->line;
+        struct shape *shape = line->shape;
         struct share *share = line->share;
         struct attempt *attempt;
         int reason;
 
         PX_ASSERT(job->attempt == NULL && node->connected);
-        PX_ASSERT(gates_shut(core, claim->shape, share, &reason) == NULL); /* no cap is exceeded */
+        PX_ASSERT(gates_shut(core, shape, share, &reason) == NULL); /* no cap is exceeded */
         reserve_drop(core, line);
         /* Its next job begins to wait now. */
         line->waiting_ms = line->place == LINE_WAITING ? PX_MAX(core->core_ms, (int64_t)1) : 0;
-        line_remove(core, job);
-        if (claim->shape->need.gpus_milli > 0)
-                job_more(core, job)->gpus = room_gpus_pick(node, claim->shape->need.gpus_milli);
+        line_take(core, line, job);
+        if (shape->need.gpus_milli > 0)
+                job_more(core, job)->gpus = room_gpus_pick(node, shape->need.gpus_milli);
         job->node = node->id;
         attempt = attempt_new(core, node, job, job->id, job->fence);
         attempt->begun_ms = core->core_ms;
-        room_take(core, attempt);
-        gates_enter(core, claim->shape, share);
-        share_enter(core, share, attempt, claim->shape);
-        shape_started(core, claim->shape);
+        room_take(attempt);
+        gates_enter(core, shape, share);
+        share_enter(core, attempt);
+        shape_started(core, shape);
         seats_update(core, node);
-        core->candidates_stale = true;
         return attempt;
 }

@@ -106,7 +106,7 @@ static void job_attach(struct core *core, struct job *job, const struct px_job_r
                                               row->fence);
 
         attempt->begun_ms = core->core_ms;
-        room_take(core, attempt);
+        room_take(attempt);
         gates_enter(core, shape_find(core, job->shape), &principal_find(core, job->owner)->share);
         principal_find(core, job->owner)->share.running++;
         /* ASSIGN and KILL are said again when the node has said HELLO. */

@@ -79,9 +79,11 @@ static uint64_t cost_of(const struct share *share, const struct shape *shape, ui
         return cpus_milli * PX_MAX(run_ms, (uint64_t)1) / share_weight(share);
 }
 
-void share_enter(struct core *core, struct share *share, struct attempt *attempt,
-                 const struct shape *shape)
+void share_enter(struct core *core, struct attempt *attempt)
 {
+        struct share *share = attempt->share;
+        const struct shape *shape = attempt->shape;
+
         share->running++;
         attempt->charged =
                 cost_of(share, shape, shape->run_ms == 0 ? RUN_MS_GUESS : shape->run_ms);
@@ -89,10 +91,11 @@ void share_enter(struct core *core, struct share *share, struct attempt *attempt
         share_moved(core, share);
 }
 
-void share_leave(struct core *core, struct share *share, const struct attempt *attempt,
-                 const struct shape *shape)
+void share_leave(struct core *core, const struct attempt *attempt)
 {
-        uint64_t took = cost_of(share, shape, (uint64_t)(core->core_ms - attempt->begun_ms));
+        struct share *share = attempt->share;
+        uint64_t took = cost_of(share, attempt->shape,
+                                (uint64_t)(core->core_ms - attempt->begun_ms));
 
         PX_ASSERT(share->running > 0);
         share->running--;

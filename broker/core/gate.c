@@ -219,7 +219,7 @@ static void gates_relink(struct core *core)
                 }
         }
         PX_LIST_EACH(&core->node_list, at)
-        room_recount(core, PX_CONTAINER_OF(at, struct node, link));
+        room_recount(PX_CONTAINER_OF(at, struct node, link));
         core->nodes_version++;
 }
 

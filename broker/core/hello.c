@@ -181,8 +181,7 @@ static void own_anew(struct px_slice *slice, struct px_slice value)
 }
 
 /* Its labels and named resources, in its own memory. */
-static void node_describe_more(struct core *core, struct node *node,
-                               const struct px_m_node_hello *hello)
+static void node_describe_more(struct node *node, const struct px_m_node_hello *hello)
 {
         struct px_arena *about = &node->about;
         struct px_label *labels;
@@ -204,7 +203,7 @@ static void node_describe_more(struct core *core, struct node *node,
         node->resources_count = hello->resources_count;
         node->resources_used = px_arena_alloc(about, (hello->resources_count + 1) *
                                                              sizeof(*node->resources_used));
-        room_recount(core, node);
+        room_recount(node);
 }
 
 static void node_describe(struct core *core, struct node *node,
@@ -227,7 +226,7 @@ static void node_describe(struct core *core, struct node *node,
         node->memory_bytes = hello->memory_bytes;
         node->slots = hello->slots;
         node->gpus = hello->gpus;
-        node_describe_more(core, node, hello);
+        node_describe_more(node, hello);
         node->described = true;
         core->nodes_version++;
 }

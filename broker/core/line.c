@@ -41,6 +41,13 @@ bool line_before(const struct line *a, const struct line *b)
         return job_before(x, y);
 }
 
+bool waiting_before(const struct waiting *a, const struct waiting *b)
+{
+        if (a->best->priority == b->best->priority && a->share->used != b->share->used)
+                return a->share->used < b->share->used;
+        return job_before(a->best, b->best);
+}
+
 static bool ready_before(const struct px_heap_item *a, const struct px_heap_item *b)
 {
         return job_before(PX_CONTAINER_OF(a, const struct job, ready),
@@ -87,6 +94,8 @@ static void waiting_enter(struct core *core, struct line *line)
                 .gpus_milli = need->gpus_milli,
                 .memory_bytes = need->memory_bytes,
                 .line = line,
+                .share = line->share,
+                .best = line_first(line),
         };
         line->place = LINE_WAITING;
 }
@@ -207,6 +216,8 @@ void line_add(struct core *core, struct job *job)
         px_heap_push(&line->ready, &job->ready);
         if (line->place == LINE_EMPTY) {
                 open_enter(core, line);
+        } else if (line->place == LINE_WAITING) {
+                core->waiting[line->waiting_at].best = line_first(line);
         } else if (line->place == LINE_OPEN && line_first(line) == job) {
                 px_heap_update(&line->share->open, &line->item);
                 px_heap_update(&core->turns, &line->share->turn);
@@ -217,13 +228,21 @@ void line_remove(struct core *core, struct job *job)
 {
         struct line *line = line_find(core, job->shape, job->owner);
 
-        PX_ASSERT(line != NULL && line->place != LINE_EMPTY);
+        PX_ASSERT(line != NULL);
+        line_take(core, line, job);
+}
+
+void line_take(struct core *core, struct line *line, struct job *job)
+{
+        PX_ASSERT(line->place != LINE_EMPTY);
         if (line->ready.count == 1)
                 line_leave(core, line);
         px_heap_remove(&line->ready, &job->ready);
         if (line->place == LINE_OPEN) {
                 px_heap_update(&line->share->open, &line->item);
                 px_heap_update(&core->turns, &line->share->turn);
+        } else if (line->place == LINE_WAITING) {
+                core->waiting[line->waiting_at].best = line_first(line);
         }
         if (line->ready.count > 0)
                 return;

@@ -180,6 +180,8 @@ struct attempt *attempt_new(struct core *core, struct node *node, struct job *jo
                 PX_ASSERT(job->attempt == NULL);
                 PX_ASSERT(job->node == node->id);
                 job->attempt = attempt;
+                attempt->shape = shape_find(core, job->shape);
+                attempt->share = &principal_find(core, job->owner)->share;
         }
         return attempt;
 }
@@ -188,14 +190,12 @@ struct attempt *attempt_new(struct core *core, struct node *node, struct job *jo
 static void attempt_leave(struct core *core, struct attempt *attempt)
 {
         struct job *job = attempt->job;
-        struct shape *shape = shape_find(core, job->shape);
-        struct share *share = &principal_find(core, job->owner)->share;
 
         job->attempt = NULL;
         if (job->more != NULL)
                 job->more->gpus = 0;
-        share_leave(core, share, attempt, shape);
-        gates_leave(core, shape, share);
+        share_leave(core, attempt);
+        gates_leave(core, attempt->shape, attempt->share);
 }
 
 void attempt_free(struct core *core, struct attempt *attempt)
@@ -204,7 +204,7 @@ void attempt_free(struct core *core, struct attempt *attempt)
 
         PX_ASSERT(node->held_count > 0);
         node->held_count--;
-        room_give(core, attempt);
+        room_give(attempt);
         px_list_remove(&attempt->link);
         if (attempt->job != NULL)
                 attempt_leave(core, attempt);

@@ -74,7 +74,7 @@ static bool node_can_wait_for(const struct core *core, const struct node *node,
 {
         return node->connected && !node->draining && !node->stopping && node->reserved_for == 0 &&
                room_could_fit(node, line->shape) && node_serves(core, node, line->owner) &&
-               !room_apart_taken(core, node, line->shape, line->owner);
+               !room_apart_taken(node, line->shape, line->owner);
 }
 
 static struct node *node_to_keep(const struct core *core, const struct line *line)

@@ -194,17 +194,16 @@ bool room_is_warm(const struct node *node, const struct shape *shape)
         return shape->need.warm.length > 0 && room_label(node, shape->need.warm) != NULL;
 }
 
-bool room_apart_taken(const struct core *core, const struct node *node, const struct shape *shape,
-                      uint32_t owner)
+bool room_apart_taken(const struct node *node, const struct shape *shape, uint32_t owner)
 {
         if (shape->need.apart.length == 0)
                 return false;
         PX_LIST_EACH(&node->held, at)
         {
-                const struct job *job = PX_CONTAINER_OF(at, struct attempt, link)->job;
+                const struct attempt *attempt = PX_CONTAINER_OF(at, struct attempt, link);
 
-                if (job != NULL && job->owner == owner &&
-                    px_slice_equal(shape_find(core, job->shape)->need.apart, shape->need.apart))
+                if (attempt->job != NULL && attempt->job->owner == owner &&
+                    px_slice_equal(attempt->shape->need.apart, shape->need.apart))
                         return true;
         }
         return false;
@@ -257,7 +256,7 @@ bool room_fits(const struct core *core, const struct node *node, const struct sh
         if (shape->plain)
                 return true;
         return (need->gpus_milli == 0 || room_gpus_pick(node, need->gpus_milli) != 0) &&
-               resources_fit(node, shape, false) && !room_apart_taken(core, node, shape, owner);
+               resources_fit(node, shape, false) && !room_apart_taken(node, shape, owner);
 }
 
 static uint64_t attempt_gpus(const struct attempt *attempt)
@@ -266,9 +265,9 @@ static uint64_t attempt_gpus(const struct attempt *attempt)
 }
 
 /* The gpus were picked before: they stand in the job's row. */
-void room_take(struct core *core, struct attempt *attempt)
+void room_take(struct attempt *attempt)
 {
-        const struct shape *shape = shape_find(core, attempt->job->shape);
+        const struct shape *shape = attempt->shape;
         struct node *node = attempt->node;
 
         PX_ASSERT(attempt->cpus_milli == 0 && attempt->memory_bytes == 0);
@@ -292,33 +291,30 @@ void room_take_ghost(struct attempt *ghost, uint32_t cpus_milli, uint64_t memory
         ghost->node->memory_used_bytes += memory_bytes;
 }
 
-void room_give(struct core *core, struct attempt *attempt)
+void room_give(struct attempt *attempt)
 {
         struct node *node = attempt->node;
-        const struct shape *shape;
+        const struct shape *shape = attempt->shape;
 
         PX_ASSERT(node->cpus_used_milli >= attempt->cpus_milli);
         PX_ASSERT(node->memory_used_bytes >= attempt->memory_bytes);
         node->cpus_used_milli -= attempt->cpus_milli;
         node->memory_used_bytes -= attempt->memory_bytes;
-        if (attempt->job == NULL)
-                return;
-        shape = shape_find(core, attempt->job->shape);
-        if (shape->plain)
+        if (attempt->job == NULL || shape->plain)
                 return;
         gpus_count(node, attempt_gpus(attempt), shape->need.gpus_milli, false);
         resources_count(node, shape, false);
 }
 
-void room_recount(struct core *core, struct node *node)
+void room_recount(struct node *node)
 {
         for (size_t i = 0; i < node->resources_count; i++)
                 node->resources_used[i] = 0;
         PX_LIST_EACH(&node->held, at)
         {
-                const struct job *job = PX_CONTAINER_OF(at, struct attempt, link)->job;
+                const struct attempt *attempt = PX_CONTAINER_OF(at, struct attempt, link);
 
-                if (job != NULL)
-                        resources_count(node, shape_find(core, job->shape), true);
+                if (attempt->job != NULL)
+                        resources_count(node, attempt->shape, true);
         }
 }

@@ -87,10 +87,8 @@ struct share {
 void share_init(struct share *share);
 void share_fini(struct share *share);
 /* An attempt begins (what it may take is charged) and ends (what it took is). */
-void share_enter(struct core *core, struct share *share, struct attempt *attempt,
-                 const struct shape *shape);
-void share_leave(struct core *core, struct share *share, const struct attempt *attempt,
-                 const struct shape *shape);
+void share_enter(struct core *core, struct attempt *attempt);
+void share_leave(struct core *core, const struct attempt *attempt);
 void shares_decay(struct core *core);
 int share_priority_max(const struct share *share);
 void shares_init(struct core *core);
@@ -125,17 +123,21 @@ struct waiting {
         uint32_t gpus_milli;
         uint64_t memory_bytes;
         struct line *line;
+        const struct share *share;
+        const struct job *best; /* the first of the line */
 };
 
 /* May stand in a line: queued, or blocked for a resource of the mesh only. */
 bool job_in_line(const struct job *job);
 void line_add(struct core *core, struct job *job);
 void line_remove(struct core *core, struct job *job);
+void line_take(struct core *core, struct line *line, struct job *job); /* the same, of this line */
 void line_reorder(struct core *core, struct job *job, int16_t priority);
 struct line *line_find(const struct core *core, uint32_t shape, uint32_t owner);
 struct job *line_first(const struct line *line); /* not empty */
 bool job_before(const struct job *a, const struct job *b); /* of one owner */
 bool line_before(const struct line *a, const struct line *b); /* of any owners */
+bool waiting_before(const struct waiting *a, const struct waiting *b); /* the same order */
 struct line *line_open_first(const struct core *core); /* the best open line, or NULL */
 void line_open(struct core *core, struct line *line);
 void line_wait(struct core *core, struct line *line);
@@ -195,19 +197,18 @@ bool room_fits(const struct core *core, const struct node *node, const struct sh
                uint32_t owner);
 /* The gpus to give: a bit each; 0 = there are none free. */
 uint64_t room_gpus_pick(const struct node *node, uint32_t gpus_milli);
-void room_take(struct core *core, struct attempt *attempt);
+void room_take(struct attempt *attempt);
 void room_take_ghost(struct attempt *ghost, uint32_t cpus_milli, uint64_t memory_bytes);
-void room_give(struct core *core, struct attempt *attempt);
+void room_give(struct attempt *attempt);
 /* Count anew what is taken: the node or the gates changed. */
-void room_recount(struct core *core, struct node *node);
+void room_recount(struct node *node);
 const struct px_label *room_label(const struct node *node, struct px_slice key);
 bool room_constraint_holds(const struct node *node, const struct px_constraint *constraint);
 bool room_labels_fit(const struct node *node, const struct shape *shape);
 uint64_t room_resource_total(const struct node *node, struct px_slice name);
 uint64_t room_resource_used(const struct node *node, struct px_slice name);
 uint32_t room_free_cpus_milli(const struct node *node);
-bool room_apart_taken(const struct core *core, const struct node *node, const struct shape *shape,
-                      uint32_t owner);
+bool room_apart_taken(const struct node *node, const struct shape *shape, uint32_t owner);
 void room_warm_add(struct node *node, uint64_t warm);
 bool room_is_warm(const struct node *node, const struct shape *shape);
 
@@ -216,7 +217,7 @@ bool room_is_warm(const struct node *node, const struct shape *shape);
 struct claim {
         struct job *job;
         struct node *node;
-        struct shape *shape;
+        struct line *line;
 };
 
 /* The next decision: who goes where. Lines that cannot go are put aside on the way. False: nobody. */

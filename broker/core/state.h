@@ -96,6 +96,8 @@ struct attempt {
         struct px_link link; /* in node->held */
         struct node *node;
         struct job *job;
+        struct shape *shape; /* of the job, as the next; NULL for a ghost */
+        struct share *share;
         uint64_t job_id;
         struct px_fence fence;
         uint32_t cpus_milli; /* taken from the node */
@@ -559,7 +561,6 @@ struct core {
         struct line **candidates;     /* of those, what fits the node that is offered */
         size_t candidates_count;
         size_t candidates_capacity;
-        bool candidates_stale;        /* room was taken since */
         struct node *offered;
         struct px_link nodes_grown;
         int64_t shares_period;

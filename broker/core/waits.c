@@ -170,7 +170,7 @@ static void tally_node(const struct core *core, const struct node *node, const s
         tally->usable++;
         tally->places += !node_has_places(core, node);
         tally->reserved += node->reserved_for != 0 && (line == NULL || !reserve_allows(node, line));
-        tally->apart += room_apart_taken(core, node, shape, owner);
+        tally->apart += room_apart_taken(node, shape, owner);
         if (need->kind == PX_JOB_KIND_COMMAND)
                 tally_room(node, shape, tally);
         tally->fit += room_fits(core, node, shape, owner) &&
