@@ -18,6 +18,9 @@ static const char usage[] =
         "  --cpus N            gives away so many processors (1.5 is allowed; default: all)\n"
         "  --memory BYTES      and so much memory (suffixes K M G T; default: all)\n"
         "  --slots N           at most so many jobs at once\n"
+        "  --gpus N            gives away so many gpus (default: those of /dev/nvidia*)\n"
+        "  --label K=V         a label that jobs may ask for; may be given more than once\n"
+        "  --resource NAME=N   units of a named resource; may be given more than once\n"
         "  --accounts self|map as whom jobs run: as this account, or each as its user's (root's default)\n"
         "  --cgroup PATH|none  where control groups are made; default: found out\n"
         "  --kill-mode MODE    the best way to end jobs it may use: cgroup2 (default), cgroup1, pidns,\n"
@@ -35,6 +38,9 @@ enum option_code {
         OPTION_CPUS,
         OPTION_MEMORY,
         OPTION_SLOTS,
+        OPTION_GPUS,
+        OPTION_LABEL,
+        OPTION_RESOURCE,
         OPTION_ACCOUNTS,
         OPTION_CGROUP,
         OPTION_KILL_MODE,
@@ -53,6 +59,9 @@ static const struct option long_options[] = {
         {"cpus", required_argument, NULL, OPTION_CPUS},
         {"memory", required_argument, NULL, OPTION_MEMORY},
         {"slots", required_argument, NULL, OPTION_SLOTS},
+        {"gpus", required_argument, NULL, OPTION_GPUS},
+        {"label", required_argument, NULL, OPTION_LABEL},
+        {"resource", required_argument, NULL, OPTION_RESOURCE},
         {"accounts", required_argument, NULL, OPTION_ACCOUNTS},
         {"cgroup", required_argument, NULL, OPTION_CGROUP},
         {"kill-mode", required_argument, NULL, OPTION_KILL_MODE},
@@ -144,6 +153,16 @@ static bool take_option(struct link_options *options, int code, const char *valu
                         return false;
                 options->slots = (uint32_t)number;
                 return true;
+        case OPTION_GPUS:
+                if (!read_number(value, PX_LIMIT_GPUS, &number))
+                        return false;
+                options->offer.gpus_given = true;
+                options->offer.gpus = (uint32_t)number;
+                return true;
+        case OPTION_LABEL:
+                return offer_add_label(&options->offer, value);
+        case OPTION_RESOURCE:
+                return offer_add_resource(&options->offer, value);
         case OPTION_ACCOUNTS:
                 options->accounts = value;
                 return strcmp(value, "self") == 0 || strcmp(value, "map") == 0;

@@ -78,8 +78,22 @@ static void environment_default(struct environment *environment, const char *nam
                 environment_put(environment, name, value);
 }
 
+/* Programs that use CUDA see the gpus that were given to the job and no others. */
+static void environment_gpus(uint64_t gpus, struct environment *environment)
+{
+        char text[4 * PX_LIMIT_GPUS];
+        size_t used = 0;
+
+        for (unsigned i = 0; i < PX_LIMIT_GPUS; i++)
+                if (gpus >> i & 1)
+                        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u",
+                                                 used > 0 ? "," : "", i);
+        environment_put(environment, "CUDA_VISIBLE_DEVICES", text);
+}
+
 /* Ours first: what they name is what finds stray processes, and a job can't name them otherwise. */
-static void environment_own(const struct keeper *keeper, struct environment *environment)
+static void environment_own(const struct keeper *keeper, const struct px_assign *assign,
+                            struct environment *environment)
 {
         char text[64];
 
@@ -95,6 +109,8 @@ static void environment_own(const struct keeper *keeper, struct environment *env
         environment_put(environment, "PLEXUS_PROGRESS_FD", text);
         if (keeper->sock.fd >= 0)
                 environment_put(environment, "PLEXUS_SOCK", keeper->start.sock);
+        if (assign->gpus != 0)
+                environment_gpus(assign->gpus, environment);
         environment_put(environment, "USER", keeper->start.user);
         environment_put(environment, "LOGNAME", keeper->start.user);
 }
@@ -106,7 +122,7 @@ static char **environment_make(const struct keeper *keeper, struct px_arena *are
         char threads[32];
 
         environment.items = px_arena_alloc(arena, environment.capacity * sizeof(char *));
-        environment_own(keeper, &environment);
+        environment_own(keeper, assign, &environment);
         for (size_t i = 0; i < spec->env_count; i++) {
                 const char *name = px_arena_text(arena, spec->env[i].name);
 

@@ -354,6 +354,11 @@ static void begin_node(struct link *link)
                 .log_credit_bytes = LOG_CREDIT_BYTES,
                 .log_wait_ms = LOG_WAIT_MS,
                 .slots = options->slots,
+                .gpus = options->offer.gpus_given ? options->offer.gpus : offer_gpus_found(),
+                .labels = options->offer.labels,
+                .labels_count = options->offer.labels_count,
+                .resources = options->offer.resources,
+                .resources_count = options->offer.resources_count,
         };
 
         snprintf(group_name, sizeof(group_name), "plexus.%.64s-%02x%02x%02x%02x", options->name,
@@ -368,8 +373,8 @@ static void begin_node(struct link *link)
         if (getrandom(&core.seed, sizeof(core.seed), 0) != sizeof(core.seed))
                 core.seed = (uint64_t)machine_wall_ms();
         link->node = node_new(&core, machine_now_ms());
-        note(NOTE_INFO, NULL, "%u.%03u cpus, %" PRIu64 " MiB, ends jobs by %s, enforces %s, accounts %s",
-             core.cpus_milli / 1000, core.cpus_milli % 1000, core.memory_bytes >> 20,
+        note(NOTE_INFO, NULL, "%u.%03u cpus, %" PRIu64 " MiB, %u gpus, ends jobs by %s, enforces %s, accounts %s",
+             core.cpus_milli / 1000, core.cpus_milli % 1000, core.memory_bytes >> 20, core.gpus,
              core.kill_mode, enforces, core.accounts);
 }
 

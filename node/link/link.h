@@ -11,6 +11,7 @@
  *   wires.c      ZeroMQ sockets and where they lead
  *   account.c    as whom a job runs
  *   machine.c    what this machine has
+ *   offer.c      gpus, labels and named resources
  *   note.c       log lines
  *   notify.c     the same for a service manager
  *
@@ -27,6 +28,20 @@
 
 #define LINK_NEVER INT64_MAX
 
+/* What a node offers beyond cpus and memory (offer.c). Texts are the caller's. */
+struct offer {
+        bool gpus_given; /* else found through their device files */
+        uint32_t gpus;
+        struct px_label labels[PX_LIMIT_NODE_LABELS];
+        size_t labels_count;
+        struct px_resource resources[PX_LIMIT_RESOURCES];
+        size_t resources_count;
+};
+uint32_t offer_gpus_found(void);
+/* Add "K=V" or "NAME=N". False: malformed, there already, or too many. */
+bool offer_add_label(struct offer *offer, const char *text);
+bool offer_add_resource(struct offer *offer, const char *text);
+
 struct link_options {
         const char *dir;
         const char *name;
@@ -39,6 +54,7 @@ struct link_options {
         uint32_t cpus_milli;  /* 0 = what the machine has */
         uint64_t memory_bytes;
         uint32_t slots;
+        struct offer offer;
         bool new_privs;
         int ready_fd; /* -1 = none */
 };

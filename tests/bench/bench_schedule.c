@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_schedule.c - what deciding alone costs: which job goes where next, nothing written or said.
- * usage: bench_schedule [shapes [nodes [decisions]]]
+ * usage: bench_schedule [shapes [nodes [decisions]]] | bench_schedule fair
  *
  * A full mesh in its steady state: an attempt ends on some node, its room goes to the best job that
- * fits, a new job stands in its line. Shapes ask for 0.5 to 8 cpus, one in four for memory, one in eight
+ * fits, and the job that ended stands in its line once more. Shapes ask for 0.5 to 8 cpus, one in four for memory, one in eight
  * for a gpu, one in eight for a label, one in sixteen for a resource. Prints tab-separated rows
  * "figure, value, unit", by processor time; every decision goes through claim_next() and claim_take(), as in a broker. */
 #include "state.h"
@@ -12,14 +12,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define JOBS_OF_LINE 4
+#define JOBS_OF_NODE 40 /* so that no line runs out */
 #define USERS 2
 
 struct bench {
         struct core *core;
         struct core_output output;
         struct px_rand rand;
-        uint64_t *held; /* jobs on nodes */
+        struct job **held; /* jobs on nodes */
         size_t held_count;
         size_t shapes;
 };
@@ -86,9 +86,10 @@ static uint32_t make_shape(struct bench *bench, uint32_t number)
         static const uint32_t cpus_milli[] = {500, 1000, 1000, 2000, 4000, 8000};
         struct px_shape_row row = {
                 .kind = PX_JOB_KIND_COMMAND,
-                .cpus_milli = cpus_milli[number % PX_COUNT_OF(cpus_milli)],
+                .cpus_milli = bench->shapes == USERS ? 1000
+                                                     : cpus_milli[number % PX_COUNT_OF(cpus_milli)],
                 .memory_bytes = number % 4 == 0 ? (1ull + number % 7) << 30 : number,
-                .gpus_milli = number % 8 == 1 ? 1000 : 0,
+                .gpus_milli = bench->shapes > USERS && number % 8 == 1 ? 1000 : 0,
                 .constraints = &in_zone,
                 .constraints_count = number % 8 == 2,
                 .resources = &disk,
@@ -121,15 +122,12 @@ static size_t decide(struct bench *bench)
 
         while (claim_next(core, &claim)) {
                 struct job *job = claim.job;
-                uint32_t shape = job->shape;
-                uint32_t owner = job->owner;
 
                 job->fence.attempt++;
                 claim_take(core, &claim);
                 job->state = PX_JOB_STATE_RUNNING;
                 core->state_counts[PX_JOB_STATE_RUNNING]++;
-                bench->held[bench->held_count++] = job->id;
-                stand(bench, shape, owner);
+                bench->held[bench->held_count++] = job;
                 count++;
         }
         return count;
@@ -138,13 +136,13 @@ static size_t decide(struct bench *bench)
 static void end_one(struct bench *bench)
 {
         size_t at = px_rand_below(&bench->rand, bench->held_count);
-        struct job *job = job_find(bench->core, bench->held[at]);
+        struct job *job = bench->held[at];
 
         bench->held[at] = bench->held[--bench->held_count];
         bench->core->state_counts[PX_JOB_STATE_RUNNING]--;
-        principal_find(bench->core, job->owner)->jobs_count--;
         attempt_free(bench->core, job->attempt);
-        job_free(bench->core, job);
+        job->state = PX_JOB_STATE_QUEUED;
+        line_add(bench->core, job);
 }
 
 static void bench_open(struct bench *bench, uint32_t shapes, uint32_t nodes)
@@ -165,7 +163,7 @@ static void bench_open(struct bench *bench, uint32_t shapes, uint32_t nodes)
         for (uint32_t i = 0; i < shapes; i++) {
                 uint32_t shape = make_shape(bench, i);
 
-                for (uint32_t j = 0; j < JOBS_OF_LINE; j++)
+                for (uint32_t j = 0; j < 4 + JOBS_OF_NODE * nodes / shapes; j++)
                         stand(bench, shape, 2 + i % USERS);
         }
 }
@@ -199,12 +197,45 @@ static void bench_run(uint32_t shapes, uint32_t nodes, size_t wanted)
         _Exit(fflush(stdout) != 0); /* jobs on nodes have no rows: nothing to take apart */
 }
 
+/* Two users with weights 1 and 3 and endless work of equal kind: who gets how much of 10,000 jobs. */
+static void bench_fair(void)
+{
+        struct bench bench;
+        size_t given[USERS] = {0};
+        size_t decisions = 0;
+
+        bench_open(&bench, 2, 16);
+        for (uint32_t i = 0; i < USERS; i++)
+                gate_new(bench.core, &(struct px_gate){
+                                             .kind = PX_GATE_KIND_USER,
+                                             .name = px_slice_text(i == 0 ? "u2" : "u3"),
+                                             .weight = i == 0 ? 1 : 3});
+        decide(&bench);
+        while (decisions < 10000) {
+                size_t before = bench.held_count - 1;
+
+                bench.core->core_ms += 1 + (int64_t)px_rand_below(&bench.rand, 20);
+                end_one(&bench);
+                for (decisions += decide(&bench); before < bench.held_count; before++)
+                        given[bench.held[before]->owner - 2]++;
+        }
+        for (uint32_t i = 0; i < USERS; i++)
+                printf("user of weight %d\t%.2f\t%% of %zu jobs\n", i == 0 ? 1 : 3,
+                       100.0 * (double)given[i] / (double)(given[0] + given[1]),
+                       given[0] + given[1]);
+        check_schedule(bench.core);
+        core_output_fini(&bench.output);
+        _Exit(fflush(stdout) != 0);
+}
+
 int main(int argc, char **argv)
 {
         uint32_t shapes = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 100;
         uint32_t nodes = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 1000;
         size_t decisions = argc > 3 ? strtoull(argv[3], NULL, 10) : 1000000;
 
+        if (argc == 2 && strcmp(argv[1], "fair") == 0)
+                bench_fair();
         PX_ASSERT(shapes > 0 && nodes > 0 && nodes <= PX_LIMIT_NODES);
         bench_run(shapes, nodes, decisions);
         return 0;
