@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status.c - `plexus status` and `plexus why`. Layer: L4 (client/cli). */
+/* status.c - `plexus status`. Layer: L4 (client/cli). */
 #include <inttypes.h>
 
 #include "output.h"
-#include "select.h"
 #include "verbs.h"
 
 struct row {
@@ -108,41 +107,4 @@ int verb_status(struct cli *cli)
                 return output_rows(cli, &status_kind, &row, 1, NULL);
         print_people(&row);
         return CLI_DONE;
-}
-
-/* ---- why -------------------------------------------------------------------------------------------------- */
-
-static int why_one(struct cli *cli, uint64_t job, bool many)
-{
-        char **lines;
-        uint64_t position = 0;
-        int error = plexus_why(cli->px, job, &lines, &position);
-
-        if (error != PLEXUS_OK)
-                return cli_refused_job(cli, error, job);
-        if (many)
-                printf("%" PRIu64 "\n", job);
-        for (size_t i = 0; lines[i] != NULL; i++)
-                printf("%s%s\n", many ? "  " : "", lines[i]);
-        if (position > 0)
-                printf("%snumber %" PRIu64 " in its queue\n", many ? "  " : "", position);
-        plexus_lines_free(lines);
-        return 0;
-}
-
-int verb_why(struct cli *cli)
-{
-        struct job_list jobs = {0};
-        int code = cli_connect(cli);
-        int worst = 0;
-
-        if (code == 0)
-                code = select_jobs(cli, cli->arguments, cli->arguments_count, true, NULL, &jobs);
-        for (size_t i = 0; i < jobs.count && code == 0; i++) {
-                int one = why_one(cli, jobs.ids[i], jobs.count > 1);
-
-                worst = one != 0 ? one : worst;
-        }
-        job_list_fini(&jobs);
-        return code != 0 ? code : worst;
 }

@@ -9,7 +9,7 @@
 /* submit.c */
 int verb_run(struct cli *cli);
 int verb_submit(struct cli *cli);
-/* list.c, show.c, status.c */
+/* list.c, show.c, why.c, status.c */
 int verb_ps(struct cli *cli);
 int verb_show(struct cli *cli);
 int verb_why(struct cli *cli);

@@ -134,6 +134,61 @@ bars_are_folded_when_piped() {
                 expect 0 logs --raw "$id" && same "$(wc -c <"$top/out")" 18
 }
 
+a_slot_of_the_mesh_is_waited_for_and_why_says_who_holds_it() {
+        needs_answers || return 1
+        local holds waits
+        expect 0 resource set test-slot 1 && expect 0 resource ls && said out test-slot || return 1
+        holds=$(plexus submit --resource test-slot -- sleep 60) && waits=$(plexus submit --resource test-slot -- true)
+        expect 0 why "$waits" && said out "waiting for slot test-slot (1 of 1 held by $holds)" &&
+                expect 0 ps && said out "(waiting for slot test-slot" &&
+                expect 0 cancel "$holds" && expect 0 wait "$waits" && expect 0 resource rm test-slot
+}
+
+labels_resources_and_gpus_of_a_node_are_declared_and_found() {
+        needs_answers || return 1
+        local url pid id
+        url=$(plexus status -o json | sed -n 's/.*"url":"\([^"]*\)".*/\1/p')
+        "$build/node/plexus-node" --dir "$top/labelled" --name labelled --url "$url" --accounts self --cpus 1 --gpus 2 \
+                --label zone=x --resource disk=2 2>"$top/labelled.err" &
+        pid=$!
+        until_true 20 sh -c "'$build/client/cli/plexus' node show labelled | grep -q '^labels *zone=x'" || return 1
+        id=$(plexus submit --where zone=x --resource disk -g 1 -- sh -c 'echo gpu $CUDA_VISIBLE_DEVICES')
+        expect 0 wait "$id" && expect 0 logs "$id" && said out "gpu 0" && expect 0 show "$id" && said out labelled &&
+                expect 2 submit --resource disc -- true && said err "did you mean disk?" &&
+                expect 2 submit --resource disk=3 -- true && said err "the best node has 2" &&
+                expect 2 submit --where zome=x -- true && said err "did you mean zone?"
+        kill "$pid"
+        wait "$pid" || true
+        [ -z "$why" ]
+}
+
+queues_are_made_paused_and_resumed() {
+        needs_answers || return 1
+        local id
+        expect 2 submit --queue nihgt -- true || expect 3 submit --queue nihgt -- true || return 1
+        expect 0 queue set night --running 1 --rate 100/1s --pause && expect 3 submit --queue nihgt -- true &&
+                said err "did you mean night?" || return 1
+        id=$(plexus submit --queue night -- true)
+        expect 0 why "$id" && said out "queue night is paused" && expect 0 queue resume night &&
+                expect 0 wait "$id" && expect 0 queue ls -o json && said out '"name":"night"' && expect 0 queue rm night
+}
+
+a_dry_run_says_where_it_would_run() {
+        needs_answers || return 1
+        expect 0 submit --dry-run -- true && said err "it would run now on node" && said out '"argv"' &&
+                expect 2 submit --dry-run -c 900 -- true && said err "the best node has" &&
+                expect 2 submit --where colour=red -- true && said err "no node has a label colour" &&
+                expect 2 submit --gpus 1.5 -- true && expect 2 submit --resource disk=-1 -- true &&
+                expect 2 submit --resource disk=0.5 -- true && expect 2 submit --max-wait x -- true
+}
+
+why_of_a_failed_job_shows_its_last_lines() {
+        needs_answers || return 1
+        local id
+        id=$(plexus submit -- sh -c 'echo begin; echo "no such file" >&2; exit 4')
+        expect 1 wait "$id" && expect 0 why "$id" && said out "exit 4" && said out "| no such file"
+}
+
 ps_and_show_speak_json() {
         needs_answers || return 1
         local id
