@@ -195,7 +195,7 @@ def main():
     while not failed and (runs == 0 or time.monotonic() < end):
         failed, skipped = run_once(options, seed + runs)
         runs += 1
-    print(f"ledger nemesis_jobs {runs * (options.jobs // 2 * 2)}")
+    print(f"ledger nemesis_jobs {(runs - failed) * (options.jobs // 2 * 2)}")
     print(f"{0 if failed else 1} passed, {1 if failed else 0} failed, {skipped} skipped")
     return failed
 
