@@ -31,17 +31,27 @@ static void put_right(uint8_t *bytes, size_t length, uint8_t kind)
         px_put_be32(bytes + 12, px_crc32c(px_crc32c(0, &kind, 1), bytes + HEADER_BYTES, body));
 }
 
+static char path[] = "/dev/shm/plexus-fuzz-XXXXXX";
+static int path_fd = -1;
+
+static void remove_all(void)
+{
+        static const char *const names[] = {"entry", "started", "exit"};
+
+        for (size_t i = 0; i < PX_COUNT_OF(names); i++)
+                (void)unlinkat(path_fd, names[i], 0);
+        (void)rmdir(path);
+}
+
 static int directory(void)
 {
-        static int fd = -1;
-        static char path[] = "/dev/shm/plexus-fuzz-XXXXXX";
-
-        if (fd < 0) {
+        if (path_fd < 0) {
                 PX_ASSERT(mkdtemp(path) != NULL);
-                fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                PX_ASSERT(fd >= 0);
+                path_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                PX_ASSERT(path_fd >= 0);
+                atexit(remove_all);
         }
-        return fd;
+        return path_fd;
 }
 
 static void put_file(const char *name, struct px_slice bytes)
