@@ -151,7 +151,7 @@ labels_resources_and_gpus_of_a_node_are_declared_and_found() {
         "$build/node/plexus-node" --dir "$top/labelled" --name labelled --url "$url" --accounts self --cpus 1 --gpus 2 \
                 --label zone=x --resource disk=2 2>"$top/labelled.err" &
         pid=$!
-        until_true 20 sh -c "'$build/client/cli/plexus' node show labelled | grep -q '^labels *zone=x'" || return 1
+        until_true 20 sh -c "'$build/client/cli/plexus' node show labelled 2>/dev/null | grep -q '^labels *zone=x'" || return 1
         id=$(plexus submit --where zone=x --resource disk -g 1 -- sh -c 'echo gpu $CUDA_VISIBLE_DEVICES')
         expect 0 wait "$id" && expect 0 logs "$id" && said out "gpu 0" && expect 0 show "$id" && said out labelled &&
                 expect 2 submit --resource disc -- true && said err "did you mean disk?" &&
@@ -269,7 +269,7 @@ a_killed_supervisor_is_replaced_by_up() {
 jobs_outlive_down() {
         local id
         id=$(plexus submit -- sh -c "until [ -e $top/go-on ]; do sleep 0.05; done; exit 5")
-        until_true 10 sh -c "'$build/client/cli/plexus' status | grep -q '1 running'"
+        until_true 10 sh -c "'$build/client/cli/plexus' show $id | grep -q '^state *running'"
         expect 0 down && said out '1 job runs on' && expect 6 status --timeout 0.5s && touch "$top/go-on" &&
                 expect 0 up && expect 1 wait "$id" && said err 'exit 5'
 }
