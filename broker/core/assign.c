@@ -4,18 +4,25 @@
 
 static void assign(struct core *core, const struct claim *claim)
 {
-        struct job *job = claim->job;
+        struct claim made = *claim;
+        struct job *head = job_is_array(claim->job) ? claim->job : NULL;
+        struct job *job;
         struct attempt *attempt;
 
+        if (head != NULL)
+                made.job = array_make(core, head);
+        job = made.job;
         PX_ASSERT(job->attempt == NULL);
         PX_ASSERT(claim->node->peer != 0);
         PX_ASSERT(job->fence.attempt < UINT32_MAX);
         job->fence = (struct px_fence){core->options.epoch, job->fence.attempt + 1};
         job->started_wall_ms = 0;
-        attempt = claim_take(core, claim);
+        attempt = claim_take(core, &made);
         job_set_state(core, job, PX_JOB_STATE_ASSIGNED, PX_REASON_ASSIGNED, NOTE_NONE);
         node_log_open(core, attempt);
         node_assign(core, attempt);
+        if (head != NULL)
+                array_changed(core, head);
 }
 
 void schedule(struct core *core)

@@ -93,16 +93,25 @@ static void cancel_on_node(struct core *core, struct job *job, const struct px_m
         job_changed(core, job, PX_REASON_UNREACHABLE, NOTE_NONE);
 }
 
+void job_cancel(struct core *core, struct job *job, const struct px_m_change *change)
+{
+        if (job_on_node(job->state))
+                cancel_on_node(core, job, change);
+        else
+                job_set_state(core, job, PX_JOB_STATE_CANCELLED, PX_REASON_CANCELLED,
+                              &(struct note){.exit_code = -1, .text = change->text});
+}
+
 static struct fate cancel_active(struct core *core, struct job *job,
                                  const struct px_m_change *change)
 {
-        if (job_on_node(job->state)) {
-                cancel_on_node(core, job, change);
-                return done(PX_JOB_STATE_CANCELLING);
-        }
-        job_set_state(core, job, PX_JOB_STATE_CANCELLED, PX_REASON_CANCELLED,
-                      &(struct note){.exit_code = -1, .text = change->text});
-        return done(PX_JOB_STATE_CANCELLED);
+        uint64_t id = job->id;
+
+        if (job_is_array(job))
+                array_stop(core, job, change);
+        else
+                job_cancel(core, job, change);
+        return done(job_find(core, id) == NULL ? PX_JOB_STATE_CANCELLED : PX_JOB_STATE_CANCELLING);
 }
 
 static struct fate hold_active(struct core *core, struct job *job)
@@ -216,6 +225,7 @@ static struct fate retry_ended(struct core *core, uint64_t id, const struct px_j
         struct row_key key = row_key_u64(id);
         struct px_shape_row request;
         struct job decoded, *job;
+        const char *text;
 
         if (row->state == PX_JOB_STATE_OK && !change->force)
                 return refused(PX_E_CONFLICT, row->state, "it ended ok; --force runs it again");
@@ -223,6 +233,11 @@ static struct fate retry_ended(struct core *core, uint64_t id, const struct px_j
                 return refused(PX_E_LIMIT, row->state, "too many active jobs");
         if (core->storage_full)
                 return refused(PX_E_STORAGE_FULL, row->state, "storage is full");
+        if (row->array_count == 1 && row->array[0].made == row->array[0].count)
+                return refused(PX_E_CONFLICT, row->state,
+                               "all its tasks have run; retry those that failed");
+        if (px_id_is_task(id) && array_may_revive(core, id, &text) != PX_OK)
+                return refused(PX_E_CONFLICT, row->state, text);
         PX_ASSERT(px_job_edge(row->state, PX_JOB_STATE_QUEUED));
         if (px_shape_row_decode(row->request, &core->item, &request) != PX_WIRE_OK ||
             request.kind == 0)
@@ -240,6 +255,12 @@ static struct fate retry_ended(struct core *core, uint64_t id, const struct px_j
         if (job->more != NULL)
                 job->more->expires_wall_ms = 0; /* it is wanted now */
         job->flags &= (uint16_t)~(JOB_CANCEL_ASKED | JOB_HELD);
+        if (job_is_array(job)) {
+                job->more->array->head = job;
+                job->more->array->set.stopped = false;
+        }
+        if (px_id_is_task(id))
+                array_revive(core, job, row->state);
         delete_row(core, PX_TABLE_DONE, &key);
         job_begin(core, job, PX_JOB_STATE_QUEUED, PX_REASON_NONE,
                   &(struct note){.event = PX_EV_JOB_RETRYING,
@@ -348,6 +369,9 @@ static struct fate change_one(struct core *core, uint64_t id, const struct px_m_
 {
         struct job *job = job_find(core, id);
         struct px_job_row row;
+
+        if (change->change == PX_CHANGE_RENAME && px_id_is_task(id))
+                return refused(PX_E_INVALID, 0, "a task has the name of its array");
 
         if (job != NULL) {
                 if (access_check(core, core->principal, VERB_CHANGE, job->owner) != 0)

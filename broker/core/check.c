@@ -32,7 +32,7 @@ static void check_job_reason(const struct core *core, const struct job *job)
         else if (job->state == PX_JOB_STATE_BLOCKED && !job_in_line(job) && core->begun) {
                 /* A wall clock that jumped past the start time is seen when the timer fires. */
                 PX_ASSERT(waits != PX_REASON_NONE || job->reason == PX_REASON_START_TIME);
-                PX_ASSERT(job->more->timer.item.position != 0);
+                PX_ASSERT(waits == PX_REASON_TASKS || job->more->timer.item.position != 0);
         }
         if (job->reason == PX_REASON_UNREACHABLE && job_on_node(job->state) && core->begun) {
                 PX_ASSERT(job->more != NULL && job->more->deadline_ms != 0);
@@ -42,6 +42,28 @@ static void check_job_reason(const struct core *core, const struct job *job)
                 PX_ASSERT(job->flags & JOB_CANCEL_ASKED);
 }
 
+static void check_array(const struct core *core, const struct job *head)
+{
+        const struct array *array = head->more->array;
+        uint32_t active = 0;
+
+        PX_ASSERT(!job_on_node(head->state) && head->fence.attempt == 0 && !array->stopping);
+        PX_ASSERT(array->set.made <= array->set.count);
+        PX_LIST_EACH(&array->tasks, at)
+        {
+                const struct job_more *more = PX_CONTAINER_OF(at, struct job_more, of_head);
+
+                PX_ASSERT(more->head == head && more->task->more == more);
+                PX_ASSERT(px_id_is_task(more->task->id) && px_id_job(more->task->id) == head->id);
+                PX_ASSERT(job_find(core, more->task->id) == more->task);
+                active++;
+        }
+        PX_ASSERT(active == array->tasks_count);
+        PX_ASSERT(active == array_active(&array->set) || !core->begun);
+        PX_ASSERT(active > 0 || (array->set.made < array->set.count && !array->set.stopped));
+        PX_ASSERT(job_in_line(head) ? array_may_make(array) : true);
+}
+
 static void check_jobs(const struct core *core)
 {
         uint64_t counts[CORE_STATES] = {0};
@@ -49,7 +71,7 @@ static void check_jobs(const struct core *core)
         const struct job *job;
 
         while ((job = job_table_next(&core->jobs, &cursor)) != NULL) {
-                PX_ASSERT(job == job_find(core, job->id) && job->id < core->next_job);
+                PX_ASSERT(job == job_find(core, job->id) && px_id_job(job->id) < core->next_job);
                 PX_ASSERT(!job_ended(job->state));
                 PX_ASSERT(job->losses < PX_LIMIT_LOST_ATTEMPTS);
                 PX_ASSERT(shape_find(core, job->shape) != NULL);
@@ -58,6 +80,9 @@ static void check_jobs(const struct core *core)
                           (px_map_find(&core->watches, job->id) != NULL));
                 check_job_place(core, job);
                 check_job_reason(core, job);
+                PX_ASSERT(px_id_is_task(job->id) == (job->more != NULL && job->more->head != NULL));
+                if (job_is_array(job))
+                        check_array(core, job);
                 counts[job->state]++;
         }
         for (size_t i = 0; i < CORE_STATES; i++)

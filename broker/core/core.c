@@ -33,6 +33,7 @@ struct core *core_new(const struct core_options *options)
         shares_init(core);
         gates_init(core);
         px_list_init(&core->nodes_grown);
+        px_list_init(&core->arrays);
         timers_init(core);
         px_list_init(&core->node_list);
         px_list_init(&core->nodes_dirty);
@@ -49,6 +50,7 @@ void core_free(struct core *core)
         while (!px_list_empty(&core->session_list))
                 session_free(core, PX_CONTAINER_OF(core->session_list.next, struct session, link));
         nodes_fini(core);
+        arrays_fini(core);
         lines_fini(core);
         shapes_fini(core);
         gates_fini(core);
@@ -131,6 +133,7 @@ static void begin(struct core *core)
         put_event(core, &event);
         nodes_lease_anew(core);
         sessions_word_anew(core);
+        arrays_recount(core);
         while ((job = job_table_next(&core->jobs, &cursor)) != NULL)
                 job_arm_loaded(core, job);
 }

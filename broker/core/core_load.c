@@ -123,16 +123,22 @@ static int load_job(struct core *core, struct px_slice key, struct px_slice valu
         if (key.length != 8 || px_job_row_decode(value, &core->scratch, &row) != PX_WIRE_OK)
                 return PX_E_DAMAGED;
         id = px_get_be64(key.data);
-        if (id == 0 || id >= core->next_job || job_find(core, id) != NULL ||
+        if (id == 0 || px_id_job(id) >= core->next_job || job_find(core, id) != NULL ||
             job_ended(row.state))
                 return PX_E_DAMAGED;
         if (job_on_node(row.state) &&
             (node_find(core, row.node.value) == NULL || row.fence.attempt == 0))
                 return PX_E_DAMAGED;
+        if (px_id_is_task(id) && !array_takes(core, id))
+                return PX_E_DAMAGED;
         if (shape_find(core, row.shape) == NULL || !job_of_row(core, id, &row, &decoded))
                 return PX_E_DAMAGED;
         job = job_new(core, id);
         *job = decoded;
+        if (job_is_array(job))
+                job->more->array->head = job;
+        if (px_id_is_task(id))
+                array_adopt(core, job);
         shape_hold(core, job);
         core->state_counts[job->state]++;
         principal_find(core, job->owner)->jobs_count++;

@@ -46,6 +46,7 @@ void job_free(struct core *core, struct job *job)
         if (job->more != NULL) {
                 timer_disarm(core, &job->more->timer);
                 timer_disarm(core, &job->more->expiry);
+                array_close(job->more);
                 slab_give(&core->more_slab, job->more);
         }
         shape_release(core, job);
@@ -98,6 +99,10 @@ void job_row_of(const struct job *job, struct px_job_row *ret_row)
                 ret_row->key = px_slice_of(job->more->key, CORE_KEY_HASH_BYTES);
         if (job->flags & JOB_HAS_BLOB)
                 ret_row->blob = px_slice_of(job->more->blob, CORE_BLOB_BYTES);
+        if (job->more->array != NULL) {
+                ret_row->array = &job->more->array->set;
+                ret_row->array_count = 1;
+        }
 }
 
 static bool row_needs_more(const struct px_job_row *row)
@@ -105,10 +110,10 @@ static bool row_needs_more(const struct px_job_row *row)
         return row->lost_after_ms != 0 || row->backoff_ms != 0 || row->deadline_ms != 0 ||
                row->start_wall_ms != 0 || (row->flags & (JOB_HAS_KEY | JOB_HAS_BLOB)) != 0 ||
                row->gpus != 0 || row->wait_ms != 0 || row->wait_until_ms != 0 ||
-               row->expires_wall_ms != 0;
+               row->expires_wall_ms != 0 || row->array_count != 0;
 }
 
-static bool row_is_sound(const struct core *core, const struct px_job_row *row)
+bool job_row_is_sound(const struct core *core, uint64_t id, const struct px_job_row *row)
 {
         bool has_key = (row->flags & JOB_HAS_KEY) != 0;
         bool has_blob = (row->flags & JOB_HAS_BLOB) != 0;
@@ -120,12 +125,12 @@ static bool row_is_sound(const struct core *core, const struct px_job_row *row)
                row->result_chunks <= UINT16_MAX && row->flags <= JOB_STORED_FLAGS &&
                row->key.length == (has_key ? CORE_KEY_HASH_BYTES : 0) &&
                row->blob.length == (has_blob ? CORE_BLOB_BYTES : 0) &&
-               principal_find(core, row->owner.value) != NULL;
+               principal_find(core, row->owner.value) != NULL && array_row_is_sound(id, row);
 }
 
 bool job_of_row(struct core *core, uint64_t id, const struct px_job_row *row, struct job *job)
 {
-        if (!row_is_sound(core, row))
+        if (!job_row_is_sound(core, id, row))
                 return false;
         *job = (struct job){
                 .id = id,
@@ -162,6 +167,8 @@ bool job_of_row(struct core *core, uint64_t id, const struct px_job_row *row, st
                 memcpy(job->more->key, row->key.data, CORE_KEY_HASH_BYTES);
         if (row->blob.length > 0)
                 memcpy(job->more->blob, row->blob.data, CORE_BLOB_BYTES);
+        if (row->array_count != 0)
+                array_open(core, job, &row->array[0]);
         return true;
 }
 
@@ -238,6 +245,8 @@ static void job_event(struct core *core, uint64_t id, const struct px_job_row *r
                 .signal = note->signal,
         };
 
+        if (note->event == EVENT_NONE)
+                return;
         if (event.kind != PX_EV_JOB_SUBMITTED || row->reason != PX_REASON_NONE)
                 event.text = job_words(core, row, note);
         if (row->fence.attempt != 0)
@@ -281,6 +290,16 @@ void job_begin(struct core *core, struct job *job, int state, int reason, const 
         job_event(core, job->id, &row, note);
 }
 
+void job_spring(struct core *core, struct job *task)
+{
+        PX_ASSERT(px_id_is_task(task->id) && task->fence.attempt == 0);
+        task->state = PX_JOB_STATE_QUEUED;
+        task->reason = PX_REASON_NONE;
+        core->state_counts[PX_JOB_STATE_QUEUED]++;
+        principal_find(core, task->owner)->jobs_count++;
+        job_line_up(core, task);
+}
+
 /* The encoded row of a shape; lives as long as the output. */
 static struct px_slice shape_bytes(struct core *core, const struct shape *shape)
 {
@@ -294,6 +313,8 @@ static void job_leave(struct core *core, struct job *job, const struct note *not
         struct px_job_row row;
         struct px_end end;
         struct core_job_end *effect;
+        struct job *head = job->more == NULL ? NULL : job->more->head;
+        int state = job->state;
 
         job_row_of(job, &row);
         row.shape = 0;
@@ -327,6 +348,8 @@ static void job_leave(struct core *core, struct job *job, const struct note *not
         core->ended_count++;
         principal_find(core, job->owner)->jobs_count--;
         job_free(core, job);
+        if (head != NULL)
+                array_task_ended(core, head, state);
 }
 
 void job_set_state(struct core *core, struct job *job, int to, int reason, const struct note *note)
@@ -375,6 +398,8 @@ int job_waits_for(const struct core *core, const struct job *job)
                 return PX_REASON_HELD;
         if (job->more == NULL)
                 return PX_REASON_NONE;
+        if (job->more->array != NULL && !array_may_make(job->more->array))
+                return PX_REASON_TASKS;
         if (job->more->deadline_ms > core->core_ms)
                 return PX_REASON_BACKOFF;
         if (job->more->start_wall_ms > core->wall_ms && job->fence.attempt == 0)
@@ -468,5 +493,5 @@ void job_timer_fired(struct core *core, uint64_t id)
         else if (reason == PX_REASON_START_TIME)
                 job_arm(core, job);
         else
-                PX_ASSERT(reason == PX_REASON_HELD);
+                PX_ASSERT(reason == PX_REASON_HELD || reason == PX_REASON_TASKS);
 }

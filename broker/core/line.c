@@ -16,13 +16,21 @@ static int64_t job_expires_ms(const struct job *job)
                                                                     : job->more->expires_wall_ms;
 }
 
+/* Tasks that run again come before those that their array has not made yet. */
+static bool id_before(uint64_t a, uint64_t b)
+{
+        if (px_id_job(a) != px_id_job(b))
+                return px_id_job(a) < px_id_job(b);
+        return px_id_is_task(a) != px_id_is_task(b) ? px_id_is_task(a) : a < b;
+}
+
 bool job_before(const struct job *a, const struct job *b)
 {
         if (a->priority != b->priority)
                 return a->priority > b->priority;
         if (job_expires_ms(a) != job_expires_ms(b))
                 return job_expires_ms(a) < job_expires_ms(b);
-        return a->id < b->id;
+        return id_before(a->id, b->id);
 }
 
 struct job *line_first(const struct line *line)

@@ -199,6 +199,19 @@ static void words_of_wait(const struct reason_facts *facts, struct px_buf *words
         }
 }
 
+static void words_of_tasks(const struct reason_facts *facts, struct px_buf *words)
+{
+        const struct px_array *array = &facts->array;
+        uint32_t bad = array->failed + array->timeout + array->lost;
+        uint32_t ended = bad + array->ok + array->cancelled;
+
+        if (facts->reason == PX_REASON_TASKS_FAILED)
+                px_buf_format(words, "%u of %u tasks failed", bad, array->count);
+        else
+                px_buf_format(words, "%u of %u tasks ended, %u at work", ended, array->count,
+                              array->made - ended);
+}
+
 static void words_of_run(const struct reason_facts *facts, struct px_buf *words)
 {
         switch (facts->reason) {
@@ -257,6 +270,10 @@ static void words_of_reason(const struct reason_facts *facts, struct px_buf *wor
         case PX_REASON_WAIT_LIMIT:
         case PX_REASON_EXPIRED:
                 words_of_wait(facts, words);
+                break;
+        case PX_REASON_TASKS:
+        case PX_REASON_TASKS_FAILED:
+                words_of_tasks(facts, words);
                 break;
         case PX_REASON_UNREACHABLE:
         case PX_REASON_NODE_LOST:
@@ -327,6 +344,7 @@ struct reason_facts reason_facts_of(const struct px_job_row *row, struct px_slic
                 .failures = row->failures,
                 .retries = row->retries,
                 .start_wall_ms = row->start_wall_ms,
+                .array = row->array_count > 0 ? row->array[0] : (struct px_array){0},
                 .wait_ms = row->deadline_ms == 0 || now_ms == INT64_MIN
                                    ? -1
                                    : PX_MAX(row->deadline_ms - now_ms, 0),

@@ -17,6 +17,7 @@ struct reason_facts {
         uint32_t retries;
         int64_t start_wall_ms;
         int64_t wait_ms;       /* until the deadline of the row; < 0 = unknown */
+        struct px_array array; /* count 0 = it is none */
         struct px_slice node;  /* of the last attempt; may be empty */
         struct px_slice detail; /* the attempt's text, or who asked; may be empty */
 };

@@ -83,6 +83,10 @@ struct job_more {
         uint64_t content;
         uint8_t key[CORE_KEY_HASH_BYTES];
         uint8_t blob[CORE_BLOB_BYTES];
+        struct array *array;    /* of an array's head */
+        struct job *head;       /* of a task, as the next two: its array */
+        struct job *task;
+        struct px_link of_head; /* in array->tasks */
         struct timer expiry; /* the end of waiting */
         uint64_t gpus;       /* bit per gpu that the attempt was given */
         uint64_t wait_ms;    /* longest in line; 0 = no limit */
@@ -113,7 +117,7 @@ struct attempt {
 
 /* Detail of a change of state, for row, event and watchers. {0} = none. */
 struct note {
-        int event; /* PX_EV_*; 0 = the usual one of the new state */
+        int event; /* PX_EV_*; 0 = the usual one of the new state; EVENT_NONE */
         int32_t exit_code;
         uint32_t signal;
         struct px_slice node_name;
@@ -122,6 +126,8 @@ struct note {
         struct px_slice result;
 };
 #define NOTE_NONE (&(const struct note){.exit_code = -1})
+#define EVENT_NONE (-1)
+#define NOTE_QUIET (&(const struct note){.event = EVENT_NONE, .exit_code = -1})
 
 struct job *job_find(const struct core *core, uint64_t id);
 struct job *job_new(struct core *core, uint64_t id);
@@ -140,14 +146,52 @@ int job_waits_for(const struct core *core, const struct job *job); /* PX_REASON_
 int job_line_reason(const struct core *core, const struct job *job);
 /* Nothing but its turn keeps a blocked job any more: it joins its line. Returns its state. */
 int job_ready(struct core *core, struct job *job);
+/* A task leaves its array: in line in RAM only, the assignment that follows writes its row. */
+void job_spring(struct core *core, struct job *task);
+void job_put_owner(struct core *core, const struct job *job); /* the index of owners */
 void job_deadline(struct core *core, struct job *job, int64_t deadline_ms); /* 0 = none; arms */
 void job_timer_fired(struct core *core, uint64_t id);
 void job_arm_loaded(struct core *core, struct job *job);
 void job_row_of(const struct job *job, struct px_job_row *ret_row);
 bool job_of_row(struct core *core, uint64_t id, const struct px_job_row *row, struct job *job);
+bool job_row_is_sound(const struct core *core, uint64_t id, const struct px_job_row *row);
 bool job_ended(int state);
 bool job_on_node(int state); /* assigned, running, cancelling */
 uint64_t job_lost_after_ms(const struct job *job);
+
+/* ---- arrays (array.c) ------------------------------------------------------------------------------- */
+
+struct array {
+        struct px_array set;  /* in the row of its head */
+        struct px_link link;  /* in core->arrays */
+        struct job *head;
+        struct px_link tasks; /* those that have not ended */
+        uint32_t tasks_count;
+        bool stopping;        /* its tasks are being cancelled right now */
+};
+
+/* Refuses: PX_E_LIMIT, PX_E_INVALID with a text. */
+int array_check(const struct px_submit_job *item, struct px_slice *ret_text);
+void array_open(struct core *core, struct job *head, const struct px_array *set);
+void array_close(struct job_more *more); /* head or task leaves RAM */
+bool array_row_is_sound(uint64_t id, const struct px_job_row *row);
+bool job_is_array(const struct job *job);
+uint32_t array_active(const struct px_array *set);
+bool array_may_make(const struct array *array);
+/* The next task, in line for the assignment that follows at once. The caller then says array_changed(). */
+struct job *array_make(struct core *core, struct job *head);
+void array_changed(struct core *core, struct job *head); /* `head` may be dead afterwards */
+void arrays_fini(struct core *core);
+/* First step after a load: tasks whose rows were damaged are lost. */
+void arrays_recount(struct core *core);
+bool array_takes(const struct core *core, uint64_t task); /* its array is active and lacks a task */
+void array_adopt(struct core *core, struct job *task);
+void array_task_ended(struct core *core, struct job *head, int state);
+/* No more tasks; those that are there are cancelled. `head` may be dead afterwards. */
+void array_stop(struct core *core, struct job *head, const struct px_m_change *change);
+/* May an ended task run again? Refuses: PX_E_CONFLICT with a text. */
+int array_may_revive(struct core *core, uint64_t id, const char **ret_text);
+void array_revive(struct core *core, struct job *task, int ended_state);
 
 /* ---- scheduling --------------------------------------------------------------------------------- */
 
@@ -418,6 +462,7 @@ void share_add(struct core *core, struct sharing *sharing, struct px_slice envir
 void share_flush(struct core *core, struct sharing *sharing);
 void share_release(struct core *core, uint64_t job); /* it is purged; its rows are still there */
 void change_take(struct core *core, const struct px_m_change *change);   /* change.c */
+void job_cancel(struct core *core, struct job *job, const struct px_m_change *change); /* not a head */
 void retention_take(struct core *core, const struct px_m_retention *retention);
 void node_change_take(struct core *core, const struct px_m_node_change *change); /* drain.c */
 void query_nodes(struct core *core, const struct px_m_nodes *query);     /* query.c */
@@ -547,6 +592,7 @@ struct core {
         struct slab watch_slab;
         struct job_table jobs;
         uint64_t state_counts[CORE_STATES];
+        struct px_link arrays;
         uint64_t ended_count; /* since the start */
 
         struct px_map shapes;         /* id -> struct shape */

@@ -288,7 +288,7 @@ static void set_policy(struct core *core, struct job *job, const struct px_submi
                 job->flags |= JOB_NOTIFY;
 }
 
-static void put_owner(struct core *core, const struct job *job)
+void job_put_owner(struct core *core, const struct job *job)
 {
         struct row_key key = row_key_u32(job->owner);
 
@@ -328,8 +328,10 @@ static struct job *submit_apply(struct core *core, struct sharing *sharing,
         set_policy(core, job, item);
         put_spec(core, job, sharing, item->spec);
         put_name(core, job, item);
-        put_owner(core, job);
+        job_put_owner(core, job);
         put_blob(core, job, item);
+        if (item->array_count > 0)
+                array_open(core, job, &item->array[0]);
         if (item->key.length > 0)
                 key_put(core, job, item, content);
         reason = job_waits_for(core, job);
@@ -352,6 +354,8 @@ static struct fate submit_fate(struct core *core, const struct px_submit_job *it
                 fate = check_name(item);
         if (fate.code == 0)
                 fate = check_spec(core, item);
+        if (fate.code == 0)
+                fate.code = array_check(item, &fate.text);
         if (fate.code == 0)
                 fate.code = request_check(core, item, ret_request, &fate.text);
         return fate;

@@ -87,7 +87,7 @@ static bool want_done(struct wants *wants, uint64_t id, struct px_job_row *ret_r
         struct row_key key = row_key_u64(id);
         const struct core_fact *fact;
 
-        if (job_find(wants->core, id) != NULL || id == 0 || id >= wants->core->next_job)
+        if (job_find(wants->core, id) != NULL || id == 0 || px_id_job(id) >= wants->core->next_job)
                 return false;
         fact = want(wants, PX_TABLE_DONE, &key);
         return fact != NULL &&
@@ -169,6 +169,8 @@ static void want_change(struct wants *wants)
                         want_purge(wants, change.jobs[i].value);
                 else
                         (void)want_done(wants, change.jobs[i].value, &row);
+                if (change.change == PX_CHANGE_RETRY && px_id_is_task(change.jobs[i].value))
+                        (void)want_done(wants, px_id_job(change.jobs[i].value), &row);
                 if (change.change == PX_CHANGE_RENAME)
                         (void)want(wants, PX_TABLE_NAME, &key);
         }

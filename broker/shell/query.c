@@ -223,7 +223,10 @@ static void choose_range(struct list *list)
         const struct px_m_list *query = list->query;
 
         list->low = PX_MAX(query->filter.first.value, (uint64_t)1);
-        list->high = query->filter.last.value == 0 ? UINT64_MAX - 1 : query->filter.last.value;
+        /* Tasks are listed when they are asked for: their numbers stand behind those of all jobs. */
+        list->high = query->filter.last.value != 0     ? query->filter.last.value
+                     : px_id_is_task(list->low)        ? UINT64_MAX - 1
+                                                       : PX_TASK_BIT - 1;
         if (query->cursor != 0 && query->newest_first)
                 list->high = PX_MIN(list->high, query->cursor);
         else if (query->cursor != 0)

@@ -119,6 +119,7 @@ static bool join_environment(struct px_view *view, struct px_buf *spec)
 static int show(struct egress *egress, const struct egress_peer *peer, struct px_view *view,
                 struct px_m_job *answer, struct px_buf *spec, struct px_buf *result)
 {
+        struct px_job_id spec_owner = {px_id_job(answer->view.job.value)}; /* a task has its array's */
         struct px_job_row row;
         int code = attempt_job_row(egress, view, answer->view.job, &row);
 
@@ -132,7 +133,7 @@ static int show(struct egress *egress, const struct egress_peer *peer, struct px
         join_lengths(egress, row.fence.attempt, answer);
         if (peer->role == PX_ROLE_MONITOR)
                 return PX_OK;
-        if (!join_chunks(view, PX_TABLE_SPEC, answer->view.job, row.spec_chunks, spec) ||
+        if (!join_chunks(view, PX_TABLE_SPEC, spec_owner, row.spec_chunks, spec) ||
             !join_environment(view, spec) ||
             !join_chunks(view, PX_TABLE_RESULT, answer->view.job, row.result_chunks, result))
                 return PX_E_DAMAGED;

@@ -54,9 +54,10 @@ static void join_shape(struct egress *egress, struct px_view *view,
         job->apart = px_arena_copy(&egress->arena, row.apart);
 }
 
+/* A task has its array's. */
 static void join_name(struct egress *egress, struct px_view *view, struct px_job_view *job)
 {
-        struct row_key key = row_key_u64(job->job.value);
+        struct row_key key = row_key_u64(px_id_job(job->job.value));
         struct px_name_row row;
         struct px_slice value;
 
@@ -156,6 +157,8 @@ struct px_job_view query_job_view(struct egress *egress, struct px_view *view, s
                 .signal = row->signal,
                 .progress_permille = -1,
                 .has_result = (row->flags & JOB_HAS_RESULT) != 0,
+                .array = row->array,
+                .array_count = row->array_count,
         };
         struct reason_facts facts;
 

@@ -27,7 +27,7 @@ static int join(struct px_log *log, uint8_t table, const struct row_key *prefix,
 int spec_read(struct px_log *log, struct px_job_id job, struct px_buf *stored,
               struct px_buf *ret_spec)
 {
-        struct row_key prefix = row_key_u64(job.value);
+        struct row_key prefix = row_key_u64(px_id_job(job.value)); /* a task has its array's */
         struct px_buf environment = {0};
         struct row_key key;
         int code;

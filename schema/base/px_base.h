@@ -165,9 +165,19 @@ void px_heap_remove(struct px_heap *heap, struct px_heap_item *item);
 void px_heap_update(struct px_heap *heap, struct px_heap_item *item); /* its order changed */
 
 /* ---- ids: one-field structs, so that they cannot be mixed up ---------------------------------------- */
+/* Job 1042 is 1042; its task 7, written 1042.7, has a number of its own that names both, behind all jobs:
+ * bit 63, 40 bits of the job, 23 bits of the task. */
 struct px_job_id {
         uint64_t value; /* 1, 2, 3, ...; 0 = none */
 };
+#define PX_TASK_BIT (UINT64_C(1) << 63)
+#define PX_TASK_NUMBER_BITS 23
+#define PX_TASK_NUMBER_MAX ((UINT32_C(1) << PX_TASK_NUMBER_BITS) - 1)
+#define PX_JOB_NUMBER_MAX ((UINT64_C(1) << 40) - 1)
+uint64_t px_task_id(uint64_t job, uint32_t task);
+bool px_id_is_task(uint64_t id);
+uint64_t px_id_job(uint64_t id);  /* of a task: its array; else the job itself */
+uint32_t px_id_task(uint64_t id); /* the number of a task */
 struct px_node_id {
         uint32_t value; /* 0 = none */
 };
