@@ -144,6 +144,16 @@ struct plexus_resource {
         uint64_t amount;
 };
 
+/* An array: the same job once for each of `count` numbers: first, first + step, ...; PLEXUS_TASK tells each
+ * task its own. It is one job with one number; its tasks are jobs of their own, see plexus_task_id(). */
+struct plexus_array {
+        uint32_t count;     /* at most 4,194,304 */
+        uint32_t first;     /* numbers lie below 8,388,608 */
+        uint32_t step;      /* 0 = 1 */
+        uint32_t limit;     /* tasks at once; 0 = as many as there is room for */
+        uint32_t max_fails; /* so many failures stop it; 0 = no matter */
+};
+
 /* {0} is a job with defaults: 1 cpu, no retries, on_lost rerun, grace 10 s, output kept to 256 MiB. */
 struct plexus_job_spec {
         const char *const *argv;       /* NULL-terminated; NULL for a task */
@@ -187,7 +197,18 @@ struct plexus_job_spec {
         uint64_t wait_ms;              /* ends as timeout if it stood in line so long; 0 = no limit */
         int64_t expires_wall_ms;       /* ends as timeout if it hasn't started by then; 0 = never */
         bool wait_for_node;            /* accept it though no known node could ever run it */
+        const struct plexus_array *array; /* NULL = a single job */
 };
+
+/* The id of one task of an array, and what it is made of; written 1042.7. The job of a job that is no
+ * task is itself. */
+PLEXUS_API uint64_t plexus_task_id(uint64_t array, uint32_t task);
+PLEXUS_API bool plexus_id_is_task(uint64_t id);
+PLEXUS_API uint64_t plexus_id_job(uint64_t id);
+PLEXUS_API uint32_t plexus_id_task(uint64_t id);
+/* Shape:   text has room for PLEXUS_ID_TEXT bytes. Returns text. */
+#define PLEXUS_ID_TEXT 32
+PLEXUS_API const char *plexus_id_text(uint64_t id, char *text);
 
 /* Submit one job. When it returns 0 the job is durable. The library repeats the request until it is
  * answered: the same job, whatever happened to the broker meanwhile.
@@ -268,6 +289,9 @@ struct plexus_job {
         double gpus;
         char queue[65];
         char module[65];
+        uint32_t tasks;       /* of an array; 0 = it is none */
+        uint32_t tasks_made;  /* that were begun, as far as they go */
+        uint32_t tasks_ok, tasks_bad, tasks_cancelled; /* how those that ended did */
 };
 
 struct plexus_filter {
@@ -279,7 +303,7 @@ struct plexus_filter {
         const char *node;
         const struct plexus_pair *labels; /* value NULL = label exists */
         size_t labels_count;
-        uint64_t first, last, step; /* range of ids; 0 = none */
+        uint64_t first, last, step; /* range of ids; 0 = none; tasks are listed only by a range of theirs */
         bool active, done;    /* both false = active */
         bool newest_first;
 };

@@ -29,8 +29,7 @@ static void take_job_purged(struct egress *egress, struct px_job_id id)
 {
         struct egress_job *job = attempt_job_find(egress, id);
 
-        if (id.value < SEGMENT_JOB_MAX)
-                px_buf_append(&egress->purges, &id.value, sizeof id.value);
+        px_buf_append(&egress->purges, &id.value, sizeof id.value);
         if (job == NULL)
                 return;
         for (struct px_link *link = job->followers.next; link != &job->followers;) {

@@ -178,8 +178,7 @@ void log_take_data(struct egress *egress, struct egress_peer *peer, const struct
         struct egress_attempt *attempt;
 
         if (payload.length == 0 || payload.length > PX_LIMIT_LOG_CHUNK_BYTES ||
-            data->offset > UINT64_MAX / 2 || data->job.value >= SEGMENT_JOB_MAX ||
-            data->fence.attempt > SEGMENT_ATTEMPT_MAX) {
+            data->offset > UINT64_MAX / 2 || data->fence.attempt > SEGMENT_ATTEMPT_MAX) {
                 peer_refuse(egress, peer, 0, PX_E_PROTO, "a piece of output is out of bounds");
                 return;
         }

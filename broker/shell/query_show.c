@@ -73,7 +73,7 @@ static void join_lengths(struct egress *egress, uint32_t attempt, struct px_m_jo
         struct egress_attempt *found = attempt_find(egress, answer->view.job, attempt);
         struct segment_key key = {answer->view.job, attempt, PX_STREAM_OUT};
 
-        if (attempt == 0 || answer->view.job.value >= SEGMENT_JOB_MAX)
+        if (attempt == 0)
                 return;
         if (answer->attempts_count > 0 &&
             answer->attempts[answer->attempts_count - 1].attempt == attempt) {

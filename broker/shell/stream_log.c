@@ -68,7 +68,7 @@ int stream_log_open(struct egress *egress, struct stream *stream, const struct p
         uint32_t number;
         int code;
 
-        if (open->job.value == 0 || open->job.value >= SEGMENT_JOB_MAX)
+        if (open->job.value == 0)
                 return PX_E_INVALID;
         code = attempt_view(egress, &view);
         if (code != PX_OK)

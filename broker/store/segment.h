@@ -26,7 +26,6 @@
 #include "px_schema.h"
 
 #define SEGMENT_ATTEMPT_MAX ((1u << 20) - 1)
-#define SEGMENT_JOB_MAX (UINT64_C(1) << 42)
 
 struct segments; /* opaque */
 

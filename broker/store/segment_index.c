@@ -37,15 +37,37 @@ int segment_entry_compare(const struct segment_entry *a, const struct segment_en
 /* ---- growing ------------------------------------------------------------------------------------------- */
 
 struct growing_stream {
+        struct segment_key key;
+        struct growing_stream *next; /* same hash */
         uint32_t *indices; /* of its entries, offsets rising */
         size_t count;
         size_t capacity;
 };
 
-/* Unique within the bounds that are asserted when an entry is added. */
-static uint64_t packed(struct segment_key key)
+static uint64_t key_hash(struct segment_key key)
 {
-        return key.job.value << 22 | (uint64_t)key.attempt << 2 | (uint64_t)key.stream;
+        return px_hash64((uint64_t)key.attempt << 2 | (uint64_t)key.stream, &key.job.value,
+                         sizeof key.job.value);
+}
+
+static struct growing_stream *stream_find(const struct segment_growing *growing,
+                                          struct segment_key key)
+{
+        struct growing_stream *stream = px_map_find(&growing->streams, key_hash(key));
+
+        while (stream != NULL && compare_key(stream->key, key) != 0)
+                stream = stream->next;
+        return stream;
+}
+
+static struct growing_stream *stream_new(struct segment_growing *growing, struct segment_key key)
+{
+        struct growing_stream *stream = px_alloc(sizeof *stream);
+
+        stream->key = key;
+        stream->next = px_map_find(&growing->streams, key_hash(key));
+        px_map_put(&growing->streams, key_hash(key), stream);
+        return stream;
 }
 
 static uint64_t end_of(const struct segment_entry *entry)
@@ -60,8 +82,13 @@ void segment_growing_reset(struct segment_growing *growing)
         void *value;
 
         while (px_map_next(&growing->streams, &cursor, &key, &value)) {
-                px_free(((struct growing_stream *)value)->indices);
-                px_free(value);
+                while (value != NULL) {
+                        struct growing_stream *stream = value;
+
+                        value = stream->next;
+                        px_free(stream->indices);
+                        px_free(stream);
+                }
         }
         px_map_fini(&growing->streams);
         growing->streams = (struct px_map){0};
@@ -89,17 +116,14 @@ bool segment_growing_add(struct segment_growing *growing, const struct segment_e
 {
         struct growing_stream *stream;
 
-        PX_ASSERT(entry->key.job.value < SEGMENT_JOB_MAX);
         PX_ASSERT(entry->key.attempt <= SEGMENT_ATTEMPT_MAX);
         PX_ASSERT(entry->key.stream > 0 && entry->key.stream < 4);
-        stream = px_map_find(&growing->streams, packed(entry->key));
+        stream = stream_find(growing, entry->key);
         if (stream != NULL &&
             end_of(&growing->entries[stream->indices[stream->count - 1]]) > entry->offset)
                 return false;
-        if (stream == NULL) {
-                stream = px_alloc(sizeof *stream);
-                px_map_put(&growing->streams, packed(entry->key), stream);
-        }
+        if (stream == NULL)
+                stream = stream_new(growing, entry->key);
         if (growing->count == growing->capacity) {
                 growing->capacity = growing->capacity == 0 ? 1024 : growing->capacity * 2;
                 growing->entries =
@@ -113,7 +137,7 @@ bool segment_growing_add(struct segment_growing *growing, const struct segment_e
 const struct segment_entry *segment_growing_find(const struct segment_growing *growing,
                                                  struct segment_key key, uint64_t offset)
 {
-        const struct growing_stream *stream = px_map_find(&growing->streams, packed(key));
+        const struct growing_stream *stream = stream_find(growing, key);
         size_t low = 0;
         size_t high;
 
@@ -134,7 +158,7 @@ const struct segment_entry *segment_growing_find(const struct segment_growing *g
 const struct segment_entry *segment_growing_last(const struct segment_growing *growing,
                                                  struct segment_key key)
 {
-        const struct growing_stream *stream = px_map_find(&growing->streams, packed(key));
+        const struct growing_stream *stream = stream_find(growing, key);
 
         return stream == NULL ? NULL : &growing->entries[stream->indices[stream->count - 1]];
 }

@@ -42,8 +42,7 @@ bool segment_record_parse(const uint8_t *header, struct segment_record *ret_reco
                 .data_crc = px_get_be32(header + 8),
                 .synced = px_get_be32(header + 44),
         };
-        return ret_record->entry.key.job.value < SEGMENT_JOB_MAX &&
-               ret_record->entry.key.attempt <= SEGMENT_ATTEMPT_MAX;
+        return ret_record->entry.key.attempt <= SEGMENT_ATTEMPT_MAX;
 }
 
 ssize_t segment_read_at(int fd, uint8_t *ret_bytes, size_t length, uint64_t position)

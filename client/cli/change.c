@@ -16,6 +16,7 @@ struct change {
         bool ended; /* words like `all` look at ended jobs too */
         size_t skip; /* arguments before the selectors */
         const char *narrow; /* a filter that all must pass; NULL = none */
+        uint32_t tasks; /* an array stands for its tasks in one of these states (bits); 0 = for itself */
         bool until_gone; /* wait until what was changed has ended */
 };
 
@@ -70,7 +71,7 @@ static void say_answers(const struct cli *cli, const struct change *change,
                 if (answers[i].error == PLEXUS_OK)
                         done++;
                 else
-                        fprintf(stderr, "plexus %s: %" PRIu64 ": %s\n", cli->command->name, answers[i].job,
+                        fprintf(stderr, "plexus %s: %s: %s\n", cli->command->name, ID_TEXT(answers[i].job),
                                 answers[i].text[0] != '\0' ? answers[i].text
                                                            : plexus_error_text(answers[i].error));
         }
@@ -105,6 +106,8 @@ static int change_jobs(struct cli *cli, const struct change *change)
         if (code == 0)
                 code = select_jobs(cli, cli->arguments + change->skip, cli->arguments_count - change->skip,
                                    change->ended, change->narrow, &jobs);
+        if (code == 0 && change->tasks != 0)
+                code = select_tasks(cli, change->tasks, true, &jobs);
         if (code == 0) {
                 answers = calloc(jobs.count, sizeof *answers);
                 if (answers == NULL)
@@ -153,9 +156,11 @@ static int call_retry(struct cli *cli, const struct job_list *jobs, struct plexu
 int verb_retry(struct cli *cli)
 {
         const char *narrow = cli_has(cli, "failed") ? "state=failed,timeout,lost" : NULL;
+        uint32_t bad = 1u << PLEXUS_FAILED | 1u << PLEXUS_TIMEOUT | 1u << PLEXUS_LOST;
 
         return change_jobs(
-                cli, &(struct change){.past = "retried", .call = call_retry, .ended = true, .narrow = narrow});
+                cli, &(struct change){.past = "retried", .call = call_retry, .ended = true, .narrow = narrow,
+                                      .tasks = narrow != NULL ? bad : bad | 1u << PLEXUS_CANCELLED});
 }
 
 static int call_hold(struct cli *cli, const struct job_list *jobs, struct plexus_change_answer *answers)

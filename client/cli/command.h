@@ -121,4 +121,7 @@ bool cli_parse_cpus(const char *text, double *ret_cpus);       /* 1, 0.5, 250m *
 bool cli_parse_since(const char *text, int64_t now_ms, int64_t *ret_wall_ms);
 int cli_parse_signal(const char *text);                        /* USR1, SIGUSR1, 10; 0 = none */
 
+/* An id as people type it, for one printf: 1042, 1042.7. */
+#define ID_TEXT(id) plexus_id_text((id), (char[PLEXUS_ID_TEXT]){0})
+
 #endif

@@ -77,7 +77,7 @@ static void print_json(const struct plexus_event *event)
         json_field("type", event->type);
         json_field("time", output_time(event->wall_ms, time, sizeof time));
         if (event->job != 0)
-                printf(",\"job\":%" PRIu64, event->job);
+                printf(plexus_id_is_task(event->job) ? ",\"job\":\"%s\"" : ",\"job\":%s", ID_TEXT(event->job));
         if (event->attempt != 0)
                 printf(",\"attempt\":%" PRIu32, event->attempt);
         json_field("node", event->node);
@@ -103,7 +103,7 @@ static void print_line(const struct cli *cli, const struct plexus_event *event)
         printf("%-10s  %.12s  %s%-16s%s", number, time + 11, colour, event->type,
                *colour != '\0' ? OUTPUT_COLOUR_END : "");
         if (event->job != 0)
-                printf("  %-6" PRIu64, event->job);
+                printf("  %-6s", ID_TEXT(event->job));
         if (event->node != NULL && *event->node != '\0')
                 printf("  %s", event->node);
         if (event->text != NULL && *event->text != '\0')

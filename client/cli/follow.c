@@ -41,7 +41,7 @@ void say_end(const struct cli *cli, const struct plexus_end *end)
                 return;
         if (end->state == PLEXUS_FAILED && end->exit_code > 0 && end->exit_code < 126)
                 return;
-        fprintf(stderr, "plexus %s: job %" PRIu64 " %s: %s\n", cli->command->name, end->job,
+        fprintf(stderr, "plexus %s: job %s %s: %s\n", cli->command->name, ID_TEXT(end->job),
                 plexus_state_name(end->state), end->reason);
 }
 
@@ -124,7 +124,7 @@ static void show_status(struct view *view)
                 return;
         clear_status(view);
         output_duration((uint64_t)(view->status_ms - view->started_ms), elapsed, sizeof elapsed);
-        fprintf(stderr, "job %" PRIu64 " · %.60s · %s", view->job, lines[0] != NULL ? lines[0] : "", elapsed);
+        fprintf(stderr, "job %s · %.60s · %s", ID_TEXT(view->job), lines[0] != NULL ? lines[0] : "", elapsed);
         fflush(stderr);
         view->status_line = true;
         plexus_lines_free(lines);
@@ -155,16 +155,16 @@ void say_log_item(const struct cli *cli, uint64_t job, const struct plexus_log_i
 
         if (item->kind == PLEXUS_LOG_DROPPED)
                 fprintf(stderr,
-                        "plexus %s: job %" PRIu64 ": %" PRIu64 " bytes of %s are missing here: above its log "
+                        "plexus %s: job %s: %" PRIu64 " bytes of %s are missing here: above its log "
                         "limit\n",
-                        verb, job, item->dropped_bytes, item->stream == 1 ? "stdout" : "stderr");
+                        verb, ID_TEXT(job), item->dropped_bytes, item->stream == 1 ? "stdout" : "stderr");
         if (item->kind == PLEXUS_LOG_END && item->log_pending_bytes > 0)
-                fprintf(stderr, "plexus %s: job %" PRIu64 ": %" PRIu64 " bytes of output are still on its node\n",
-                        verb, job, item->log_pending_bytes);
+                fprintf(stderr, "plexus %s: job %s: %" PRIu64 " bytes of output are still on its node\n",
+                        verb, ID_TEXT(job), item->log_pending_bytes);
         if (item->kind != PLEXUS_LOG_ATTEMPT)
                 return;
         if (*attempt != 0 && item->attempt != *attempt)
-                fprintf(stderr, "plexus %s: job %" PRIu64 ": attempt %u begins%s%s\n", verb, job, item->attempt,
+                fprintf(stderr, "plexus %s: job %s: attempt %u begins%s%s\n", verb, ID_TEXT(job), item->attempt,
                         item->text != NULL && *item->text != '\0' ? " on " : "",
                         item->text != NULL ? item->text : "");
         *attempt = item->attempt;
@@ -184,8 +184,8 @@ static void take_item(struct view *view, const struct plexus_log_item *item)
 
 static void say_left(const struct view *view)
 {
-        fprintf(stderr, "plexus %s: job %" PRIu64 " runs on; attach again: plexus logs -f %" PRIu64 "\n",
-                view->cli->command->name, view->job, view->job);
+        fprintf(stderr, "plexus %s: job %s runs on; attach again: plexus logs -f %s\n",
+                view->cli->command->name, ID_TEXT(view->job), ID_TEXT(view->job));
 }
 
 /* What the user's signals ask for; true = leave. */
@@ -206,13 +206,13 @@ static bool heed_signals(struct view *view)
         view->interrupts_seen = interrupts;
         clear_status(view);
         if (view->interrupt_ms != 0 && now_ms() - view->interrupt_ms < TWICE_MS) {
-                fprintf(stderr, "\nplexus %s: cancelling job %" PRIu64 ", waiting for its end\n",
-                        view->cli->command->name, view->job);
+                fprintf(stderr, "\nplexus %s: cancelling job %s, waiting for its end\n",
+                        view->cli->command->name, ID_TEXT(view->job));
                 (void)plexus_cancel(view->cli->px, &view->job, 1, "Ctrl-C", false, NULL);
         } else {
-                fprintf(stderr, "\nplexus %s: Ctrl-C again within 2 s cancels job %" PRIu64
+                fprintf(stderr, "\nplexus %s: Ctrl-C again within 2 s cancels job %s"
                                 "; Ctrl-Z leaves it running\n",
-                        view->cli->command->name, view->job);
+                        view->cli->command->name, ID_TEXT(view->job));
                 catch_stop(true);
         }
         view->interrupt_ms = now_ms();

@@ -37,7 +37,9 @@ static int64_t now_wall_ms(void)
                 ret_value->text = (expression);                                                  \
         }
 
-COLUMN_NUMBER(get_id, job->id)
+COLUMN_NUMBER(get_tasks, job->tasks)
+COLUMN_NUMBER(get_tasks_ok, job->tasks_ok)
+COLUMN_NUMBER(get_tasks_bad, job->tasks_bad)
 COLUMN_TEXT(get_name, job->name)
 COLUMN_TEXT(get_owner, job->owner)
 COLUMN_TEXT(get_state, job->state_name)
@@ -61,6 +63,12 @@ COLUMN_NUMBER(get_started, job->started_ms)
 COLUMN_NUMBER(get_ended, job->ended_ms)
 COLUMN_NUMBER(get_peak, job->memory_peak_bytes)
 COLUMN_NUMBER(get_cpu_time, job->cpu_ms)
+
+static void get_id(const void *row, struct output_value *ret_value)
+{
+        ret_value->id = job_of(row)->id;
+        ret_value->number = (double)ret_value->id;
+}
 
 static void get_labels(const void *row, struct output_value *ret_value)
 {
@@ -127,7 +135,7 @@ static void get_node_or_reason(const void *row, struct output_value *ret_value)
 }
 
 static const struct output_column job_columns[] = {
-        {"ID", "id", OUTPUT_INTEGER, false, false, get_id},
+        {"ID", "id", OUTPUT_JOB, false, false, get_id},
         {"NAME", "name", OUTPUT_TEXT, false, false, get_name},
         {"USER", "user", OUTPUT_TEXT, true, false, get_owner},
         {"STATE", "state", OUTPUT_TEXT, false, false, get_state},
@@ -155,6 +163,9 @@ static const struct output_column job_columns[] = {
         {"QUEUE", "queue", OUTPUT_TEXT, false, true, get_queue},
         {"MODULE", "module", OUTPUT_TEXT, false, true, get_module},
         {"PINNED", "pinned_node", OUTPUT_TEXT, false, true, get_pinned},
+        {"TASKS", "tasks", OUTPUT_INTEGER, false, true, get_tasks},
+        {"TASKSOK", "tasks_ok", OUTPUT_INTEGER, false, true, get_tasks_ok},
+        {"TASKSBAD", "tasks_bad", OUTPUT_INTEGER, false, true, get_tasks_bad},
         {"LABELS", "labels", OUTPUT_LABELS, false, true, get_labels},
         {NULL, NULL, OUTPUT_TEXT, false, false, NULL},
 };
@@ -238,19 +249,23 @@ static void summarise(const struct rows *rows, bool more, char *ret_text, size_t
 
 static int ps_filter(struct cli *cli, struct filter_words *words)
 {
-        for (size_t i = 0; i < cli->arguments_count; i++) {
-                int code = filter_add_word(cli, words, cli->arguments[i]);
+        bool named = false; /* by number: then ended ones count, too */
 
+        for (size_t i = 0; i < cli->arguments_count; i++) {
+                bool range = select_range(cli->arguments[i], &words->filter);
+                int code = range ? 0 : filter_add_word(cli, words, cli->arguments[i]);
+
+                named = named || range;
                 if (code != 0)
                         return code;
         }
         if (words->filter.states == 0) {
                 words->filter.active = true;
-                words->filter.done = cli_has(cli, "all");
+                words->filter.done = named || cli_has(cli, "all");
         }
         if (words->filter.owner == NULL && !cli_has(cli, "all"))
                 words->filter.owner = "me";
-        words->filter.newest_first = words->filter.done;
+        words->filter.newest_first = words->filter.done && !named;
         return 0;
 }
 

@@ -90,10 +90,10 @@ static void make_prefix(const struct cli *cli, const struct wanted *wanted, uint
         if (!wanted->many)
                 *ret_prefix = '\0';
         else if (cli->colour)
-                snprintf(ret_prefix, room, "\033[%dm%" PRIu64 " │\033[0m ",
-                         colours[job % (sizeof colours / sizeof colours[0])], job);
+                snprintf(ret_prefix, room, "\033[%dm%s │\033[0m ",
+                         colours[job % (sizeof colours / sizeof colours[0])], ID_TEXT(job));
         else
-                snprintf(ret_prefix, room, "%" PRIu64 " │ ", job);
+                snprintf(ret_prefix, room, "%s │ ", ID_TEXT(job));
 }
 
 /* Open a job's log where the options say. */
@@ -232,7 +232,7 @@ static void say_waiting(const struct cli *cli, uint64_t job)
         if (cli->quiet || !isatty(STDERR_FILENO) || plexus_show(cli->px, job, &shown) != PLEXUS_OK)
                 return;
         if (shown.job.state < PLEXUS_RUNNING)
-                fprintf(stderr, "plexus logs: job %" PRIu64 " is %s: %s\n", job, shown.job.state_name,
+                fprintf(stderr, "plexus logs: job %s is %s: %s\n", ID_TEXT(job), shown.job.state_name,
                         shown.job.reason);
         plexus_shown_fini(&shown);
 }
@@ -247,6 +247,8 @@ int verb_logs(struct cli *cli)
                 code = cli_connect(cli);
         if (code == 0)
                 code = select_jobs(cli, cli->arguments, cli->arguments_count, true, NULL, &jobs);
+        if (code == 0)
+                code = select_tasks(cli, 0, false, &jobs);
         wanted.many = jobs.count > 1;
         if (code == 0 && wanted.options.follow && jobs.count > FOLLOW_JOBS_MAX)
                 code = cli_fail(cli, CLI_USAGE, "-f follows at most %d jobs at once; these are %zu",

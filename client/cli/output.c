@@ -103,6 +103,9 @@ static void json_value(FILE *out, const struct output_column *column, const stru
         case OUTPUT_PERCENT:
                 fprintf(out, "%.6g", value->number);
                 break;
+        case OUTPUT_JOB:
+                fprintf(out, plexus_id_is_task(value->id) ? "\"%s\"" : "%s", ID_TEXT(value->id));
+                break;
         case OUTPUT_INTEGER:
         case OUTPUT_BYTES:
                 fprintf(out, "%.0f", value->number);
@@ -134,6 +137,8 @@ static const char *cell_text(const struct output_column *column, struct output_v
         case OUTPUT_DECIMAL:
                 snprintf(value->room, sizeof value->room, "%.4g", value->number);
                 return value->room;
+        case OUTPUT_JOB:
+                return plexus_id_text(value->id, value->room);
         case OUTPUT_INTEGER:
                 snprintf(value->room, sizeof value->room, "%.0f", value->number);
                 return value->room;

@@ -9,6 +9,7 @@
 enum output_type {
         OUTPUT_TEXT,     /* text */
         OUTPUT_INTEGER,  /* number */
+        OUTPUT_JOB,      /* id; JSON: a number, of a task the text "1042.7" */
         OUTPUT_DECIMAL,  /* number with up to three places */
         OUTPUT_TIME,     /* number = ms since 1970; 0 = none */
         OUTPUT_DURATION, /* number = ms; JSON in seconds */
@@ -21,6 +22,7 @@ enum output_type {
 struct output_value {
         const char *text;
         double number;
+        uint64_t id;
         const struct plexus_pair *pairs;
         size_t count;
         bool none; /* nothing to say: "" or null */

@@ -407,11 +407,8 @@ int cli_refused(const struct cli *cli, int error, const char *what)
 
 int cli_refused_job(const struct cli *cli, int error, uint64_t job)
 {
-        char what[32];
-
         if (error == PLEXUS_ABSENT)
-                return cli_fail(cli, plexus_error_exit(error), "there is no job %llu, or it is not yours",
-                                (unsigned long long)job);
-        snprintf(what, sizeof what, "%llu", (unsigned long long)job);
-        return cli_refused(cli, error, what);
+                return cli_fail(cli, plexus_error_exit(error), "there is no job %s, or it is not yours",
+                                ID_TEXT(job));
+        return cli_refused(cli, error, ID_TEXT(job));
 }

@@ -217,6 +217,31 @@ static bool visit_add_one(void *context, const struct plexus_job *job)
 
 /* ---- selectors ------------------------------------------------------------------------------------------------ */
 
+#define TASK_MAX 8388607
+
+/* 1042.7, 1042.3-9, 1042.3-9:2 and 1042. for all its tasks: the part behind the point. */
+static bool parse_tasks(const char **text, uint64_t *ret_first, uint64_t *ret_last, uint64_t *ret_step)
+{
+        uint64_t array = *ret_first;
+        uint64_t first = 0;
+        uint64_t last = TASK_MAX;
+        char *end = (char *)*text + 1;
+
+        if (isdigit((unsigned char)*end)) {
+                first = last = strtoull(end, &end, 10);
+                if (*end == '-' && isdigit((unsigned char)end[1]))
+                        last = strtoull(end + 1, &end, 10);
+        }
+        if (*end == ':' && isdigit((unsigned char)end[1]))
+                *ret_step = strtoull(end + 1, &end, 10);
+        *text = end;
+        if (array == 0 || array >= UINT64_C(1) << 40 || last > TASK_MAX || first > last)
+                return false;
+        *ret_first = plexus_task_id(array, (uint32_t)first);
+        *ret_last = plexus_task_id(array, (uint32_t)last);
+        return true;
+}
+
 /* 5, 1-10, 1-10:2 at *text, ended by ',' or the end; false when it is none of these. */
 static bool parse_range(const char **text, uint64_t *ret_first, uint64_t *ret_last, uint64_t *ret_step)
 {
@@ -226,6 +251,10 @@ static bool parse_range(const char **text, uint64_t *ret_first, uint64_t *ret_la
                 return false;
         *ret_first = *ret_last = strtoull(*text, &end, 10);
         *ret_step = 1;
+        *text = end;
+        if (*end == '.' && !parse_tasks(text, ret_first, ret_last, ret_step))
+                return false;
+        end = (char *)*text;
         if (*end == '-' && isdigit((unsigned char)end[1])) {
                 *ret_last = strtoull(end + 1, &end, 10);
                 if (*end == ':' && isdigit((unsigned char)end[1]))
@@ -233,6 +262,11 @@ static bool parse_range(const char **text, uint64_t *ret_first, uint64_t *ret_la
         }
         *text = end;
         return (*end == ',' || *end == '\0') && *ret_first > 0 && *ret_step > 0 && *ret_last >= *ret_first;
+}
+
+bool select_range(const char *word, struct plexus_filter *filter)
+{
+        return parse_range(&word, &filter->first, &filter->last, &filter->step) && *word == '\0';
 }
 
 static int select_numbers(struct cli *cli, const char *word, bool ended, struct job_list *list)
@@ -338,6 +372,42 @@ int select_jobs(struct cli *cli, const char *const *words, size_t count, bool en
         if (code == 0 && narrow != NULL)
                 code = keep_passing(cli, narrow, ret_list);
         if (code == 0 && ret_list->count == 0)
+                code = cli_fail(cli, CLI_NO_MATCH, "nothing matches");
+        return code;
+}
+
+/* ---- arrays ---------------------------------------------------------------------------------------------------- */
+
+static bool visit_keep(void *context, const struct plexus_job *job)
+{
+        *(struct plexus_job *)context = *job;
+        return false;
+}
+
+int select_tasks(struct cli *cli, uint32_t states, bool rest, struct job_list *list)
+{
+        struct job_list tasks = {0};
+        int code = 0;
+
+        for (size_t i = 0; i < list->count && code == 0; i++) {
+                uint64_t id = list->ids[i];
+                struct plexus_filter one = {.first = id, .last = id, .active = true, .done = true};
+                struct plexus_filter all = {.active = true, .done = true, .states = states};
+                struct plexus_job job = {0};
+
+                if (!plexus_id_is_task(id))
+                        code = select_each(cli, &one, visit_keep, &job);
+                if (code == 0 && job.tasks > 0) {
+                        all.first = plexus_task_id(id, 0);
+                        all.last = plexus_task_id(id, TASK_MAX);
+                        code = select_each(cli, &all, visit_add, &tasks);
+                }
+                if (job.tasks == 0 || (rest && job.tasks_made < job.tasks))
+                        job_list_add(&tasks, id);
+        }
+        job_list_fini(list);
+        *list = tasks;
+        if (code == 0 && list->count == 0)
                 code = cli_fail(cli, CLI_NO_MATCH, "nothing matches");
         return code;
 }

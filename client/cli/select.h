@@ -30,11 +30,16 @@ struct job_list {
 void job_list_add(struct job_list *list, uint64_t id);
 void job_list_fini(struct job_list *list);
 
-/* Resolve selectors (1042, 1-10:2, 1,3, last, all, name:X, @K=V, filters) to jobs. Ranges and words
+/* One number or range of the selectors (5, 1-10:2, 1042., 1042.3-9) into the filter; false: it is none. */
+bool select_range(const char *word, struct plexus_filter *filter);
+/* Resolve selectors (1042, 1-10:2, 1042.7, 1042., 1,3, last, all, name:X, @K=V, filters) to jobs. Ranges and words
  * are asked of the broker; plain numbers are taken as they are. ended = words like `all` and ranges
  * look at ended jobs too; narrow = a filter word that every job must pass (NULL = none). Returns 0; CLI_NO_MATCH when nothing matches (said); CLI_USAGE; CLI_... */
 int select_jobs(struct cli *cli, const char *const *words, size_t count, bool ended,
                 const char *narrow, struct job_list *ret_list);
+/* Put the tasks of an array, those that began and stand in one of `states` (bits; 0 = any), in its place.
+ * rest: and the array itself, when it has tasks that never began. Returns an exit code. */
+int select_tasks(struct cli *cli, uint32_t states, bool rest, struct job_list *list);
 /* Call `visit` for every job the filter finds, page by page; false ends. Returns an exit code. */
 int select_each(struct cli *cli, const struct plexus_filter *filter,
                 bool (*visit)(void *context, const struct plexus_job *job), void *context);

@@ -198,9 +198,9 @@ static void print_course(const struct plexus_shown *shown)
                 printf("used       %s memory at most, %s of cpu time\n",
                        output_bytes(job->memory_peak_bytes, text, sizeof text),
                        output_duration(job->cpu_ms, more, sizeof more));
-        printf("output     %s stdout, %s stderr   plexus logs %" PRIu64 "\n",
+        printf("output     %s stdout, %s stderr   plexus logs %s\n",
                output_bytes(shown->out_bytes, text, sizeof text),
-               output_bytes(shown->err_bytes, more, sizeof more), job->id);
+               output_bytes(shown->err_bytes, more, sizeof more), ID_TEXT(job->id));
 }
 
 static void print_people(const struct cli *cli, const struct plexus_shown *shown)
@@ -208,7 +208,7 @@ static void print_people(const struct cli *cli, const struct plexus_shown *shown
         const struct plexus_job *job = &shown->job;
         const char *colour = output_state_colour(cli->colour, job->state);
 
-        printf("job        %" PRIu64 " %s\n", job->id, job->name);
+        printf("job        %s %s\n", ID_TEXT(job->id), job->name);
         printf("state      %s%s%s%s\n", colour, job->state_name, *colour != '\0' ? OUTPUT_COLOUR_END : "",
                output_reason_beyond(job->state_name, job->reason));
         print_what(shown);

@@ -2,6 +2,7 @@
 /* spec.c - see spec.h. Layer: L4 (client/cli). Source: DESIGN 7, Environment and stdin. */
 #include "spec.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -266,6 +267,56 @@ static int add_place(const struct cli *cli, struct spec_words *words)
         return 0;
 }
 
+/* FIRST-LAST[:STEP][%LIMIT] */
+static bool parse_array(const char *text, struct plexus_array *ret_array)
+{
+        uint64_t first, last, step = 1, limit = 0;
+        char *end;
+
+        if (!isdigit((unsigned char)*text))
+                return false;
+        first = last = strtoull(text, &end, 10);
+        if (*end == '-' && isdigit((unsigned char)end[1]))
+                last = strtoull(end + 1, &end, 10);
+        if (*end == ':' && isdigit((unsigned char)end[1]))
+                step = strtoull(end + 1, &end, 10);
+        if (*end == '%' && isdigit((unsigned char)end[1])) {
+                limit = strtoull(end + 1, &end, 10);
+                if (limit == 0)
+                        return false;
+        }
+        if (*end != '\0' || last < first || step == 0 || last > UINT32_MAX || step > UINT32_MAX ||
+            limit > UINT32_MAX)
+                return false;
+        *ret_array = (struct plexus_array){
+                .count = (uint32_t)((last - first) / step + 1),
+                .first = (uint32_t)first,
+                .step = (uint32_t)step,
+                .limit = (uint32_t)limit,
+        };
+        return true;
+}
+
+static int add_array(const struct cli *cli, struct spec_words *words)
+{
+        const char *range = cli_value(cli, "array");
+        int64_t max_fails = 0;
+        int code = take_number(cli, "max-fails", 1, UINT32_MAX, &max_fails);
+
+        if (code != 0)
+                return code;
+        if (range == NULL && max_fails > 0)
+                return cli_fail(cli, CLI_USAGE, "--max-fails goes with --array");
+        if (range == NULL)
+                return 0;
+        if (!parse_array(range, &words->array))
+                return cli_fail(cli, CLI_USAGE, "--array %s is not FIRST-LAST[:STEP][%%AT-ONCE], like 1-100%%20",
+                                range);
+        words->array.max_fails = (uint32_t)max_fails;
+        words->spec.array = &words->array;
+        return 0;
+}
+
 int spec_from_options(const struct cli *cli, struct spec_words *ret_words)
 {
         int code;
@@ -278,6 +329,8 @@ int spec_from_options(const struct cli *cli, struct spec_words *ret_words)
                 code = add_labels(cli, ret_words);
         if (code == 0)
                 code = spec_add_needs(cli, ret_words);
+        if (code == 0)
+                code = add_array(cli, ret_words);
         if (code == 0)
                 code = add_place(cli, ret_words);
         if (code == 0)

@@ -12,6 +12,7 @@
 struct spec_words {
         struct plexus_job_spec spec;
         struct plexus_pair labels[SPEC_LABELS_MAX];
+        struct plexus_array array;
         struct plexus_pair *env;
         size_t env_count;
         size_t env_capacity;

@@ -87,6 +87,8 @@ static const struct cli_option process_options[] = {
 };
 
 static const struct cli_option submit_options[] = {
+        {'a', "array", "RANGE", "run it once for each number: 1-100, 0-99:5, 1-1000%20 (20 at once)", false},
+        {0, "max-fails", "N", "with --array: stop when so many tasks failed", false},
         {0, "wait", NULL, "wait for its end", false},
         {0, "follow", NULL, "print its output until it ends", false},
         {0, "propagate", NULL, "with --wait: exit with the job's own code", false},

@@ -98,15 +98,16 @@ static void say_failed(struct cli *cli, struct progress *progress, const struct 
         if (progress->failed_used + 24 < sizeof progress->failed)
                 progress->failed_used +=
                         (size_t)snprintf(progress->failed + progress->failed_used,
-                                         sizeof progress->failed - progress->failed_used, " %" PRIu64,
-                                         end->job);
+                                         sizeof progress->failed - progress->failed_used, " %s",
+                                         ID_TEXT(end->job));
         if (cli->quiet || failed > FAILED_MAX)
                 return;
         last_words(cli, end->job, words, sizeof words);
         hide_progress(progress);
-        fprintf(stderr, "  %" PRIu64 "  %s%s%s%s   plexus logs %" PRIu64 "\n", end->job,
+        fprintf(stderr, "  %s  %s%s%s%s   plexus logs %s\n", ID_TEXT(end->job),
                 plexus_state_name(end->state),
-                output_reason_beyond(plexus_state_name(end->state), end->reason), *words != '\0' ? ": " : "", words, end->job);
+                output_reason_beyond(plexus_state_name(end->state), end->reason), *words != '\0' ? ": " : "", words,
+                ID_TEXT(end->job));
 }
 
 static void take_end(struct cli *cli, struct progress *progress, struct plexus_end *end)
@@ -115,7 +116,7 @@ static void take_end(struct cli *cli, struct progress *progress, struct plexus_e
         if (end->error != PLEXUS_OK) {
                 progress->absent++;
                 hide_progress(progress);
-                (void)cli_fail(cli, 0, "%" PRIu64 ": %s", end->job, plexus_error_text(end->error));
+                (void)cli_fail(cli, 0, "%s: %s", ID_TEXT(end->job), plexus_error_text(end->error));
         } else if (end->state == PLEXUS_JOB_OK) {
                 progress->ok++;
         } else {

@@ -64,7 +64,7 @@ static int why_one(struct cli *cli, uint64_t job, bool many)
         if (error != PLEXUS_OK)
                 return cli_refused_job(cli, error, job);
         if (many)
-                printf("%" PRIu64 "\n", job);
+                printf("%s\n", ID_TEXT(job));
         for (size_t i = 0; lines[i] != NULL; i++)
                 printf("%s%s\n", indent, lines[i]);
         plexus_lines_free(lines);

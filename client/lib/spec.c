@@ -222,6 +222,34 @@ static int add_numbers(const struct plexus_job_spec *in, struct px_submit_job *j
         return PX_OK;
 }
 
+static int add_array(const struct plexus_job_spec *in, struct px_arena *arena,
+                     struct px_submit_job *job)
+{
+        struct px_array *set;
+        uint64_t last;
+
+        if (in->array == NULL)
+                return PX_OK;
+        set = px_arena_alloc(arena, sizeof(*set));
+        *set = (struct px_array){
+                .count = in->array->count,
+                .first = in->array->first,
+                .step = in->array->step == 0 ? 1 : in->array->step,
+                .limit = in->array->limit,
+                .max_fails = in->array->max_fails,
+        };
+        last = set->first + (uint64_t)set->step * (set->count > 0 ? set->count - 1 : 0);
+        if (set->count == 0 || set->count > PX_LIMIT_ARRAY_TASKS)
+                return detail_refuse(PX_E_LIMIT, "an array of %u tasks is not from 1 to %d (ARRAY_TASKS)",
+                                     set->count, PX_LIMIT_ARRAY_TASKS);
+        if (last > PX_TASK_NUMBER_MAX)
+                return detail_refuse(PX_E_LIMIT, "task %llu is above %u, the largest number of a task",
+                                     (unsigned long long)last, PX_TASK_NUMBER_MAX);
+        job->array = set;
+        job->array_count = 1;
+        return PX_OK;
+}
+
 static int check_kind(const struct plexus_job_spec *in)
 {
         bool task = in->task_type != NULL && in->task_type[0] != '\0';
@@ -241,6 +269,7 @@ int spec_encode_job(const struct plexus_job_spec *in, struct px_arena *arena,
         CHECK(add_labels(in, arena, job));
         CHECK(add_numbers(in, job));
         CHECK(spec_add_needs(in, arena, job));
+        CHECK(add_array(in, arena, job));
         CHECK(encode_spec(in, arena, blob, spec));
         job->kind = in->argv != NULL ? PX_JOB_KIND_COMMAND : PX_JOB_KIND_TASK;
         job->spec = px_buf_slice(spec);

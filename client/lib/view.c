@@ -20,6 +20,16 @@ static const struct plexus_pair *copy_labels(const struct px_job_view *view, str
         return labels;
 }
 
+static void view_array(const struct px_array *array, struct plexus_job *ret_job)
+{
+        ret_job->tasks = array->count;
+        ret_job->tasks_made = array->made;
+        ret_job->tasks_ok = array->ok;
+        ret_job->tasks_bad = array->failed + array->timeout + array->lost;
+        ret_job->tasks_cancelled = array->cancelled;
+        ret_job->progress = (double)(array->ok + ret_job->tasks_bad + array->cancelled) / array->count;
+}
+
 void view_job(const struct px_job_view *view, struct px_arena *arena, struct plexus_job *ret_job)
 {
         *ret_job = (struct plexus_job){
@@ -46,6 +56,8 @@ void view_job(const struct px_job_view *view, struct px_arena *arena, struct ple
                 .has_result = view->has_result,
                 .gpus = view->gpus_milli / 1000.0,
         };
+        if (view->array_count > 0)
+                view_array(&view->array[0], ret_job);
         snprintf(ret_job->state_name, sizeof(ret_job->state_name), "%s",
                  px_job_state_name(view->state));
         TEXT(view->text, ret_job->reason);

@@ -95,10 +95,15 @@ static void environment_gpus(uint64_t gpus, struct environment *environment)
 static void environment_own(const struct keeper *keeper, const struct px_assign *assign,
                             struct environment *environment)
 {
+        uint64_t job = keeper->key.job.value;
         char text[64];
 
-        snprintf(text, sizeof(text), "%" PRIu64, keeper->key.job.value);
-        environment_put(environment, "PLEXUS_JOB", text);
+        environment_put(environment, "PLEXUS_JOB", px_id_text(job, text));
+        if (px_id_is_task(job)) {
+                environment_put(environment, "PLEXUS_ARRAY", px_id_text(px_id_job(job), text));
+                snprintf(text, sizeof(text), "%" PRIu32, px_id_task(job));
+                environment_put(environment, "PLEXUS_TASK", text);
+        }
         snprintf(text, sizeof(text), "%" PRIu64 ".%" PRIu32, keeper->key.fence.epoch,
                  keeper->key.fence.attempt);
         environment_put(environment, "PLEXUS_FENCE", text);

@@ -348,7 +348,7 @@ static bool dying_gone(struct held *held, const struct spool_started *started)
                 group_discard(started->group);
                 return true;
         }
-        snprintf(job, sizeof(job), "%" PRIu64, held->key.job.value);
+        px_id_text(held->key.job.value, job);
         snprintf(fence, sizeof(fence), "%" PRIu64 ".%" PRIu32, held->key.fence.epoch,
                  held->key.fence.attempt);
         held->quiet = group_kill_by_environment(job, fence) == 0 ? held->quiet + 1 : 0;

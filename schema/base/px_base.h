@@ -178,6 +178,8 @@ uint64_t px_task_id(uint64_t job, uint32_t task);
 bool px_id_is_task(uint64_t id);
 uint64_t px_id_job(uint64_t id);  /* of a task: its array; else the job itself */
 uint32_t px_id_task(uint64_t id); /* the number of a task */
+#define PX_ID_TEXT_BYTES 32
+const char *px_id_text(uint64_t id, char *text); /* 1042, 1042.7; returns text */
 struct px_node_id {
         uint32_t value; /* 0 = none */
 };

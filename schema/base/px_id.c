@@ -3,6 +3,8 @@
  * Layer: L0 (schema/base). */
 #include "px_base.h"
 
+#include <stdio.h>
+
 uint64_t px_task_id(uint64_t job, uint32_t task)
 {
         PX_ASSERT(job != 0 && job <= PX_JOB_NUMBER_MAX && task <= PX_TASK_NUMBER_MAX);
@@ -22,6 +24,16 @@ uint64_t px_id_job(uint64_t id)
 uint32_t px_id_task(uint64_t id)
 {
         return (uint32_t)(id & PX_TASK_NUMBER_MAX);
+}
+
+const char *px_id_text(uint64_t id, char *text)
+{
+        if (px_id_is_task(id))
+                snprintf(text, PX_ID_TEXT_BYTES, "%llu.%u", (unsigned long long)px_id_job(id),
+                         px_id_task(id));
+        else
+                snprintf(text, PX_ID_TEXT_BYTES, "%llu", (unsigned long long)id);
+        return text;
 }
 
 bool px_fence_equal(struct px_fence a, struct px_fence b)
