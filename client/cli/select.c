@@ -391,8 +391,8 @@ int select_tasks(struct cli *cli, uint32_t states, bool rest, struct job_list *l
 
         for (size_t i = 0; i < list->count && code == 0; i++) {
                 uint64_t id = list->ids[i];
-                struct plexus_filter one = {.first = id, .last = id, .active = true, .done = true};
-                struct plexus_filter all = {.active = true, .done = true, .states = states};
+                struct plexus_filter one = {.first = id, .last = id, .step = 1, .active = true, .done = true};
+                struct plexus_filter all = {.step = 1, .active = true, .done = true, .states = states};
                 struct plexus_job job = {0};
 
                 if (!plexus_id_is_task(id))
