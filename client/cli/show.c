@@ -203,6 +203,16 @@ static void print_course(const struct plexus_shown *shown)
                output_bytes(shown->err_bytes, more, sizeof more), ID_TEXT(job->id));
 }
 
+static void print_tasks(const struct plexus_job *job)
+{
+        uint32_t ended = job->tasks_ok + job->tasks_bad + job->tasks_cancelled;
+
+        if (job->tasks > 0)
+                printf("tasks      %u of %u tasks began, %u at work, %u ok, %u failed, %u cancelled   plexus ps %s.\n",
+                       job->tasks_made, job->tasks, job->tasks_made - ended, job->tasks_ok, job->tasks_bad,
+                       job->tasks_cancelled, ID_TEXT(job->id));
+}
+
 static void print_people(const struct cli *cli, const struct plexus_shown *shown)
 {
         const struct plexus_job *job = &shown->job;
@@ -213,6 +223,7 @@ static void print_people(const struct cli *cli, const struct plexus_shown *shown
                output_reason_beyond(job->state_name, job->reason));
         print_what(shown);
         print_needs(shown);
+        print_tasks(job);
         print_course(shown);
         if (shown->attempts_count > 0) {
                 putchar('\n');
