@@ -135,11 +135,9 @@ static void task_copy(struct core *core, struct job *task, const struct job *hea
         task->retries = head->retries;
         task->on_lost = head->on_lost;
         task->spec_chunks = head->spec_chunks;
-        task->flags = head->flags & JOB_HAS_BLOB;
         task->submitted_wall_ms = head->submitted_wall_ms;
         more->backoff_ms = from->backoff_ms;
         more->lost_after_ms = from->lost_after_ms;
-        memcpy(more->blob, from->blob, sizeof(more->blob));
 }
 
 struct job *array_make(struct core *core, struct job *head)

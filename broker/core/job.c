@@ -392,6 +392,12 @@ void job_changed(struct core *core, struct job *job, int reason, const struct no
 
 /* ---- waiting ---------------------------------------------------------------------------------------- */
 
+/* Then a wall clock that goes back doesn't make it wait again. */
+static bool job_has_begun(const struct job *job)
+{
+        return job->fence.attempt > 0 || (job_is_array(job) && job->more->array->set.made > 0);
+}
+
 int job_waits_for(const struct core *core, const struct job *job)
 {
         if (job->flags & JOB_HELD)
@@ -402,7 +408,7 @@ int job_waits_for(const struct core *core, const struct job *job)
                 return PX_REASON_TASKS;
         if (job->more->deadline_ms > core->core_ms)
                 return PX_REASON_BACKOFF;
-        if (job->more->start_wall_ms > core->wall_ms && job->fence.attempt == 0)
+        if (job->more->start_wall_ms > core->wall_ms && !job_has_begun(job))
                 return PX_REASON_START_TIME;
         return PX_REASON_NONE;
 }
@@ -443,7 +449,7 @@ static void job_arm(struct core *core, struct job *job)
         if (more->deadline_ms != 0) {
                 timer_arm(core, &more->timer, TIMER_JOB, job->id, more->deadline_ms);
         } else if (job->state == PX_JOB_STATE_BLOCKED && !job_in_line(job) &&
-                   job->fence.attempt == 0 && more->start_wall_ms != 0) {
+                   !job_has_begun(job) && more->start_wall_ms != 0) {
                 /* It may have passed already, while no broker ran. */
                 int64_t wait_ms = PX_MAX(more->start_wall_ms - core->wall_ms, (int64_t)0);
 

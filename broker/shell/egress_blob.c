@@ -109,6 +109,7 @@ void blob_take_data(struct egress *egress, struct egress_peer *peer, uint64_t co
 static int find_for_node(struct egress *egress, const struct egress_peer *peer,
                          const struct px_m_blob_get *get, struct blob_name *ret_name)
 {
+        struct px_job_id owner = {px_id_job(get->job.value)}; /* a task reads its array's */
         struct egress_attempt *attempt;
         struct px_view *view;
         struct px_job_row row;
@@ -124,7 +125,7 @@ static int find_for_node(struct egress *egress, const struct egress_peer *peer,
         code = attempt_view(egress, &view);
         if (code != PX_OK)
                 return PX_E_BUSY;
-        code = attempt_job_row(egress, view, get->job, &row);
+        code = attempt_job_row(egress, view, owner, &row);
         if (code == PX_OK && row.blob.length != BLOB_HASH_BYTES)
                 code = PX_E_ABSENT;
         if (code == PX_OK)

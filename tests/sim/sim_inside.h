@@ -413,6 +413,7 @@ struct oracle_tag {
         uint32_t repeats;      /* sent again on purpose, under its key */
         uint32_t result_bytes; /* what it returns when it ends ok */
         uint64_t spec;         /* hash of its specification */
+        bool array;            /* it makes tasks */
         bool acked;
         bool refused;
 };
@@ -440,6 +441,7 @@ struct oracle_job {
         bool ran_to_no_result; /* ran, and nothing but a person may run it again */
         uint32_t retries_asked;
         uint32_t losses; /* attempts lost in a row */
+        bool array;      /* its moves in and out of line have no events */
         struct alive_process alive[ALIVE_MAX];
         size_t alive_count;
 };
@@ -504,6 +506,7 @@ struct row_job {
         uint32_t attempts_ended; /* have a row */
         int outcome;             /* of the attempt whose row came just now; 0 = none */
         uint64_t touched;        /* the last batch with a row of it */
+        struct px_array array;   /* its books; count 0 = it is no array */
 };
 
 struct row_shape {

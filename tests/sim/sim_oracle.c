@@ -130,9 +130,21 @@ static void owner_may(struct sim *sim, const struct px_event *event)
                   "job %llu is submitted with a token that had expired", ID(event->job.value));
 }
 
-static void job_submitted(struct sim *sim, const struct px_event *event)
+static void job_keep(struct sim *sim, struct oracle_job *job)
 {
         struct oracle *oracle = &sim->oracle;
+
+        px_map_put(&oracle->jobs, job->id, job);
+        if (oracle->job_ids_count == oracle->job_ids_capacity) {
+                oracle->job_ids_capacity = PX_MAX(oracle->job_ids_capacity * 2, (size_t)256);
+                oracle->job_ids = px_realloc(oracle->job_ids,
+                                             oracle->job_ids_capacity * sizeof(*oracle->job_ids));
+        }
+        oracle->job_ids[oracle->job_ids_count++] = job->id;
+}
+
+static void job_submitted(struct sim *sim, const struct px_event *event)
+{
         struct oracle_job *job = px_alloc(sizeof(*job));
         uint64_t number = tag_of_job(sim, event->job.value);
         struct oracle_tag *tag = oracle_tag(sim, number);
@@ -159,13 +171,27 @@ static void job_submitted(struct sim *sim, const struct px_event *event)
         job->principal = tag->principal;
         job->on_lost = tag->on_lost;
         job->state = event->state;
-        px_map_put(&oracle->jobs, job->id, job);
-        if (oracle->job_ids_count == oracle->job_ids_capacity) {
-                oracle->job_ids_capacity = PX_MAX(oracle->job_ids_capacity * 2, (size_t)256);
-                oracle->job_ids = px_realloc(oracle->job_ids,
-                                             oracle->job_ids_capacity * sizeof(*oracle->job_ids));
-        }
-        oracle->job_ids[oracle->job_ids_count++] = job->id;
+        job->array = tag->array;
+        job_keep(sim, job);
+}
+
+/* The first word of a task is that it was given to a node. */
+static struct oracle_job *task_made(struct sim *sim, const struct px_event *event)
+{
+        struct oracle_job *head = oracle_job(sim, px_id_job(event->job.value));
+        struct oracle_job *task = px_alloc(sizeof(*task));
+
+        SIM_CHECK(sim, head != NULL && head->array && !state_ended(head->state),
+                  "task %llu of an array that isn't there", ID(event->job.value));
+        SIM_CHECK(sim, event->state == PX_JOB_STATE_ASSIGNED && event->attempt == 1,
+                  "task %llu begins with event %u", ID(event->job.value), event->kind);
+        task->id = event->job.value;
+        task->tag = head->tag;
+        task->principal = head->principal;
+        task->on_lost = head->on_lost;
+        task->state = PX_JOB_STATE_QUEUED;
+        job_keep(sim, task);
+        return task;
 }
 
 static const struct alive_process *process_alive(const struct oracle_job *job, uint32_t attempt)
@@ -215,9 +241,10 @@ static void job_moved(struct sim *sim, struct oracle_job *job, const struct px_e
         int from = job->state;
         int to = event->state;
 
-        SIM_CHECK(sim, px_job_edge(from, to), "job %llu goes from %s to %s", ID(job->id),
-                  px_job_state_name(from), px_job_state_name(to));
-        sim->stats->edges[from][to]++;
+        SIM_CHECK(sim, px_job_edge(from, to) || job->array, "job %llu goes from %s to %s",
+                  ID(job->id), px_job_state_name(from), px_job_state_name(to));
+        if (!job->array)
+                sim->stats->edges[from][to]++; /* of arrays sim_rows.c counts them */
         if (to == PX_JOB_STATE_ASSIGNED) {
                 SIM_CHECK(sim, event->attempt == job->attempt + 1,
                           "after attempt %u of job %llu comes %u", job->attempt, ID(job->id),
@@ -243,6 +270,8 @@ static void job_event(struct sim *sim, const struct px_event *event)
         }
         job = oracle_job(sim, event->job.value);
         sim->about = event->job.value;
+        if (job == NULL && px_id_is_task(event->job.value))
+                job = task_made(sim, event);
         SIM_CHECK(sim, job != NULL, "an event of job %llu that was never submitted",
                   ID(event->job.value));
         SIM_CHECK(sim, !job->purged, "an event of job %llu, which was purged", ID(job->id));
@@ -569,6 +598,8 @@ void oracle_loaded(struct sim *sim)
 
                 SIM_CHECK(sim, active == 0 || done == 0, "job %llu is active and ended",
                           ID(job->id));
+                if (job->array && active != 0 && !state_ended(job->state))
+                        continue; /* in and out of line without a word: see rows_compare() */
                 SIM_CHECK(sim, active + done == (job->purged ? 0 : job->state),
                           "job %llu is stored as %s, was committed as %s%s", ID(job->id),
                           px_job_state_name(active + done), px_job_state_name(job->state),

@@ -141,6 +141,7 @@ static uint64_t item_tag(struct sim *sim, struct client *client, struct px_submi
         char text[24];
 
         tag->on_lost = item->on_lost;
+        tag->array = item->array_count > 0;
         tag->spec = px_hash64(0, item->spec.data, item->spec.length);
         tag->result_bytes = result_bytes;
         snprintf(text, sizeof(text), "%llu", (unsigned long long)tag->tag);
@@ -175,6 +176,27 @@ static void submit_keyed(struct client *client, struct px_submit_job *item, stru
         px_submit_job_encode(item, &client->keyed);
 }
 
+/* Its tasks have no results: END of the array has none either. */
+static void item_array(struct sim *sim, struct client *client, const struct plan *plan,
+                       struct px_submit_job *item)
+{
+        struct px_array *set;
+
+        if (!one_in(sim, 6) || plan->result_bytes > 0 || item->wait_ms > 0 ||
+            item->expires_wall_ms > 0)
+                return;
+        set = px_arena_alloc(&client->arena, sizeof(*set));
+        *set = (struct px_array){
+                .count = 1 + (uint32_t)sim_below(sim, 6),
+                .first = (uint32_t)sim_below(sim, 3),
+                .step = 1 + (uint32_t)sim_below(sim, 3),
+                .limit = (uint32_t)sim_below(sim, 3),
+                .max_fails = (uint32_t)sim_below(sim, 3),
+        };
+        item->array = set;
+        item->array_count = 1;
+}
+
 static void wish_submit(struct sim *sim, struct client *client)
 {
         struct px_submit_job items[ASK_ITEMS];
@@ -185,6 +207,7 @@ static void wish_submit(struct sim *sim, struct client *client)
         for (size_t i = 0; i < count; i++) {
                 struct plan plan = random_item(sim, client, &items[i]);
 
+                item_array(sim, client, &plan, &items[i]);
                 ask->tags[i] = item_tag(sim, client, &items[i], plan.result_bytes);
         }
         if (one_in(sim, 4))

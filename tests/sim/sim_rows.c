@@ -29,8 +29,8 @@ static bool state_held(int state)
 /* The life cycle, written down a second time: from a state (row) to those whose bits stand here. */
 #define TO(state) (1u << PX_JOB_STATE_##state)
 static const uint32_t edges[PX_JOB_STATE_COUNT] = {
-        [PX_JOB_STATE_BLOCKED] = TO(QUEUED) | TO(CANCELLED) | TO(ASSIGNED) | TO(TIMEOUT),
-        [PX_JOB_STATE_QUEUED] = TO(BLOCKED) | TO(ASSIGNED) | TO(CANCELLED) | TO(TIMEOUT),
+        [PX_JOB_STATE_BLOCKED] = TO(OK) | TO(FAILED) | TO(QUEUED) | TO(CANCELLED) | TO(ASSIGNED) | TO(TIMEOUT),
+        [PX_JOB_STATE_QUEUED] = TO(FAILED) | TO(BLOCKED) | TO(ASSIGNED) | TO(CANCELLED) | TO(TIMEOUT),
         [PX_JOB_STATE_ASSIGNED] = TO(RUNNING) | TO(QUEUED) | TO(BLOCKED) | TO(CANCELLING) | TO(OK) |
                                   TO(FAILED) | TO(TIMEOUT) | TO(LOST) | TO(CANCELLED),
         [PX_JOB_STATE_RUNNING] = TO(OK) | TO(FAILED) | TO(TIMEOUT) | TO(LOST) | TO(QUEUED) |
@@ -82,6 +82,64 @@ static struct row_job *job_new(struct sim *sim, uint64_t id, const struct px_job
         job->state = row->state;
         px_map_put(&sim->judge.jobs, id, job);
         return job;
+}
+
+/* A task's row begins with its first attempt; what it is was said by its array. */
+static struct row_job *task_new(struct sim *sim, uint64_t id, const struct px_job_row *row)
+{
+        const struct row_job *head = rows_job(sim, px_id_job(id));
+        struct row_job *job = px_alloc(sizeof(*job));
+
+        SIM_CHECK(sim, head != NULL && head->array.count > 0, "job %llu is a task of no array", ID(id));
+        SIM_CHECK(sim, row->state == PX_JOB_STATE_ASSIGNED && row->fence.attempt == 1,
+                  "task %llu begins as %s", ID(id), px_job_state_name(row->state));
+        SIM_CHECK(sim, (px_id_task(id) - head->array.first) % head->array.step == 0 &&
+                               (px_id_task(id) - head->array.first) / head->array.step <
+                                       head->array.count,
+                  "task %llu is not in its array", ID(id));
+        job->id = id;
+        job->owner = head->owner;
+        job->on_lost = head->on_lost;
+        job->retries = head->retries;
+        job->submitted_wall_ms = head->submitted_wall_ms;
+        job->state = PX_JOB_STATE_QUEUED;
+        px_map_put(&sim->judge.jobs, id, job);
+        return job;
+}
+
+/* The retry of a task makes its ended array go on. */
+static bool array_goes_on(const struct row_job *job, const struct px_job_row *row)
+{
+        return row->array_count > 0 && state_ended(job->state) &&
+               row->state == PX_JOB_STATE_BLOCKED;
+}
+
+/* The books of an array: what was asked for stays; no more tasks at work than its limit; it ends when
+ * none is, and not ok unless all are. */
+static void judge_array(struct sim *sim, struct row_job *job, const struct px_job_row *row)
+{
+        const struct px_array *set = row->array;
+        uint32_t ended;
+
+        if (job->state != row->state && row->array_count > 0)
+                sim->stats->edges[job->state][row->state]++;
+        if (row->array_count == 0)
+                return;
+        ended = set->ok + set->failed + set->cancelled + set->timeout + set->lost;
+        SIM_CHECK(sim, job->array.count == 0 || (set->count == job->array.count &&
+                                                  set->first == job->array.first &&
+                                                  set->step == job->array.step &&
+                                                  set->made >= job->array.made),
+                  "array %llu is another now", ID(job->id));
+        SIM_CHECK(sim, set->made <= set->count && ended <= set->made,
+                  "array %llu made %u of %u tasks, and %u ended", ID(job->id), set->made, set->count,
+                  ended);
+        SIM_CHECK(sim, !state_ended(row->state) || ended == set->made,
+                  "array %llu is %s with %u tasks at work", ID(job->id),
+                  px_job_state_name(row->state), set->made - ended);
+        SIM_CHECK(sim, row->state != PX_JOB_STATE_OK || set->ok == set->count,
+                  "array %llu is ok, %u of its %u tasks are", ID(job->id), set->ok, set->count);
+        job->array = *set;
 }
 
 /* Fences grow by one and never repeat; only a job that is ready gets a new one: queued, or
@@ -176,16 +234,18 @@ static void judge_job(struct sim *sim, uint8_t table, struct px_slice key, struc
                   "job %llu, %s, stands in table %s", ID(id), px_job_state_name(row.state),
                   px_table_name(table));
         if (job == NULL)
-                job = job_new(sim, id, &row);
+                job = px_id_is_task(id) ? task_new(sim, id, &row) : job_new(sim, id, &row);
         outcome = job->outcome;
         job->outcome = 0;
         SIM_CHECK(sim,
                   row.owner.value == job->owner && row.on_lost == job->on_lost && row.retries == job->retries &&
                           row.submitted_wall_ms == job->submitted_wall_ms,
                   "what was submitted as job %llu changes", ID(id));
-        SIM_CHECK(sim, row.state == job->state || (edges[job->state] & 1u << row.state) != 0,
+        SIM_CHECK(sim, row.state == job->state || (edges[job->state] & 1u << row.state) != 0 ||
+                               array_goes_on(job, &row),
                   "job %llu goes from %s to %s", ID(id), px_job_state_name(job->state),
                   px_job_state_name(row.state));
+        judge_array(sim, job, &row);
         judge_fence(sim, job, &row);
         SIM_CHECK(sim, (state_held(job->state) && !state_held(row.state)) == (outcome != 0),
                   "job %llu goes from %s to %s with%s an end of attempt %u", ID(id),
@@ -551,6 +611,8 @@ void rows_compare(struct sim *sim)
                 SIM_CHECK(sim, job->stored[0] + job->stored[1] == !told->purged,
                           "job %llu stands in %d tables%s", ID(job->id),
                           job->stored[0] + job->stored[1], told->purged ? ", purged" : "");
+                if (told->array && !state_ended(job->state) && !state_ended(told->state))
+                        continue; /* in and out of line it goes without a word */
                 SIM_CHECK(sim, job->state == told->state && job->fence.attempt == told->attempt,
                           "job %llu is stored as %s, attempt %u, and was told as %s, attempt %u",
                           ID(job->id), px_job_state_name(job->state), job->fence.attempt,
