@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "tool.h"
 
 #define PORT_DEFAULT "7539"
 
@@ -170,14 +171,6 @@ static int run_ssh(const char *const *words)
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Characters that mean nothing to the shell of the other machine. */
-static bool is_plain(const char *text)
-{
-        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:,/_-@[]";
-
-        return *text != '\0' && *text != '-' && strspn(text, plain) == strlen(text);
-}
-
 int doctor_from(const char *node, const char *url, const struct plexus_who *who)
 {
         char ports[64] = "";
@@ -185,7 +178,7 @@ int doctor_from(const char *node, const char *url, const struct plexus_who *who)
                                  "plexus", "doctor", "--reach", "--url", url};
         int status;
 
-        if (!is_plain(node) || !is_plain(url))
+        if (!tool_remote_word(node) || !tool_remote_word(url))
                 return doctor_bad(CLI_USAGE, "", "from", "\"%s\" or \"%s\" is no name for ssh", node, url);
         if (who != NULL && who->node_port != 0) {
                 snprintf(ports, sizeof ports, "%u,%u", who->node_port, who->data_port);

@@ -31,12 +31,20 @@ struct join {
         char program[MESH_PATH_MAX];
 };
 
-/* TOKEN@HOST[:PORT] */
+/* TOKEN@HOST[:PORT], or "-": the same in a line of standard input, which no list of processes shows. */
 static int take_address(const struct cli *cli, struct join *join)
 {
-        const char *word = cli->arguments[0];
-        const char *at = strchr(word, '@');
+        const char *word = cli->arguments_count > 0 ? cli->arguments[0] : "";
+        char line[1024] = "";
+        const char *at;
 
+        if (strcmp(word, "-") == 0) {
+                if (fgets(line, sizeof line, stdin) == NULL)
+                        return cli_fail(cli, CLI_USAGE, "standard input is empty; it must be TOKEN@HOST[:PORT]");
+                line[strcspn(line, " \t\r\n")] = '\0';
+                word = line;
+        }
+        at = strchr(word, '@');
         if (at == NULL || at == word || at[1] == '\0')
                 return cli_fail(cli, CLI_USAGE, "that is not TOKEN@HOST[:PORT]; copy the whole line that "
                                                 "`plexus init` printed");
@@ -45,7 +53,8 @@ static int take_address(const struct cli *cli, struct join *join)
         snprintf(join->token, sizeof join->token, "%.*s", (int)(at - word), word);
         if (strncmp(join->token, "px", 2) != 0 || join->token[2] == '\0' || join->token[3] != '_')
                 return cli_fail(cli, CLI_USAGE, "that is no token: it begins with px, a letter and _");
-        snprintf(join->url, sizeof join->url, "plexus://%s", at + 1);
+        snprintf(join->url, sizeof join->url, "plexus://%.500s", at + 1);
+        explicit_bzero(line, sizeof line);
         return 0;
 }
 
@@ -73,13 +82,17 @@ static int take_options(const struct cli *cli, struct join *join)
 /* An enrolment token becomes one of our own; any other is used as it is. */
 static int enrol(const struct cli *cli, struct join *join)
 {
+        const char *timeout = cli_value(cli, "timeout");
+        uint64_t timeout_ms = JOIN_MS;
         char detail[512] = "";
         char token[TOKEN_ROOM];
         int error;
 
+        if (timeout != NULL && (!cli_parse_duration(timeout, &timeout_ms) || timeout_ms == 0))
+                return cli_fail(cli, CLI_USAGE, "--timeout %s is not a duration (like 5s, 2m)", timeout);
         if (join->token[2] != 'e')
                 return 0;
-        error = plexus_enrol(join->url, join->token, join->name, JOIN_MS, token, sizeof token, detail,
+        error = plexus_enrol(join->url, join->token, join->name, (int64_t)timeout_ms, token, sizeof token, detail,
                              sizeof detail);
         if (error != PLEXUS_OK)
                 return cli_fail(cli, plexus_error_exit(error), "%s: %s", join->url,
@@ -257,6 +270,8 @@ int verb_join(struct cli *cli)
         struct join join;
         int code;
 
+        if (cli_has(cli, "ssh"))
+                return join_by_ssh(cli);
         memset(&join, 0, sizeof join);
         code = take_address(cli, &join);
         if (code == 0)

@@ -5,78 +5,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "tool.h"
 #include "unit.h"
 
 #define UNIT_FOLDER "/etc/systemd/system"
 #define OUTPUT_ROOM 2048
 
-/* ---- other programs ---------------------------------------------------------------------------------- */
-
-static int spawn_into(const char *const *words, int write_fd, pid_t *ret_pid)
-{
-        posix_spawn_file_actions_t actions;
-        int error;
-
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, write_fd, 1);
-        posix_spawn_file_actions_adddup2(&actions, write_fd, 2);
-        error = posix_spawnp(ret_pid, words[0], &actions, NULL, (char *const *)(uintptr_t)words, environ);
-        posix_spawn_file_actions_destroy(&actions);
-        return error;
-}
-
-/* Run a program to its end. Returns its exit status, 127 when it can't be started; what it said is in
- * ret_output, cut to fit, without the last newline. */
-static int run_tool(const char *const *words, char *ret_output, size_t room)
-{
-        size_t length = 0;
-        int status = 0;
-        pid_t pid;
-        int ends[2];
-        int error;
-
-        ret_output[0] = '\0';
-        if (pipe2(ends, O_CLOEXEC) != 0)
-                return 127;
-        error = spawn_into(words, ends[1], &pid);
-        close(ends[1]);
-        while (error == 0) {
-                char rest[512];
-                bool full = length + 1 >= room;
-                ssize_t got = read(ends[0], full ? rest : ret_output + length,
-                                   full ? sizeof rest : room - 1 - length);
-
-                if (got == 0 || (got < 0 && errno != EINTR))
-                        break;
-                if (got > 0 && !full)
-                        length += (size_t)got;
-        }
-        close(ends[0]);
-        ret_output[length] = '\0';
-        if (length > 0 && ret_output[length - 1] == '\n')
-                ret_output[length - 1] = '\0';
-        if (error != 0) {
-                snprintf(ret_output, room, "%s", strerror(error));
-                return 127;
-        }
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return 127;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 static int must_run(const struct cli *cli, const char *const *words, const char *help)
 {
         char output[OUTPUT_ROOM];
-        int status = run_tool(words, output, sizeof output);
+        int status = tool_run(words, NULL, output, sizeof output);
 
         if (status == 0)
                 return 0;
@@ -165,6 +108,6 @@ void service_status(const char *name, char *ret_text, size_t room)
 {
         const char *const words[] = {"systemctl", "show", "--value", "-p", "StatusText", name, NULL};
 
-        if (run_tool(words, ret_text, room) != 0)
+        if (tool_run(words, NULL, ret_text, room) != 0)
                 ret_text[0] = '\0';
 }

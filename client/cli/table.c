@@ -171,6 +171,7 @@ static const struct cli_option join_options[] = {
         {0, "foreground", NULL, "stay, and end the node with Ctrl-C", false},
         {0, "no-service", NULL, "in the background, not as a service of systemd", false},
         {0, "print-unit", NULL, "print the unit of the service and do nothing", false},
+        {0, "ssh", "HOSTS", "make these machines nodes of the current mesh, by ssh: node1,node2", false},
         END_OF_OPTIONS,
 };
 
@@ -288,11 +289,13 @@ const struct cli_command cli_commands[] = {
          "is restarted when it dies and started at boot. Otherwise a supervisor in the background restarts it; "
          "`plexus down --dir DIR` stops both. You become its administrator, and the line that other machines "
          "join with is printed.", {init_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_init},
-        {"join", "[options] TOKEN@HOST[:PORT]", "make this machine a node of a mesh",
+        {"join", "[options] TOKEN@HOST[:PORT]|-", "make this machine a node of a mesh",
          "For root, where systemd runs, the node becomes the service plexus-node, which runs each job as its "
          "user's account. Otherwise a supervisor in the background restarts it, and `plexus down --dir DIR` stops "
-         "both; jobs that run then go on. A token for a person makes a context instead.",
-         {join_options}, 1, 1, CLI_WORDS_NONE, MESH, verb_join},
+         "both; jobs that run then go on. A token for a person makes a context instead. The word - reads the token "
+         "from standard input. With --ssh this machine stays what it is: each HOST, where plexus must be "
+         "installed, joins with a token of its own, valid once.",
+         {join_options}, 0, 1, CLI_WORDS_NONE, MESH, verb_join},
         {"doctor", "[options]", "find out which hop fails",
          "Goes the whole way to a running job, one line a hop, until one fails; that one says what would help. "
          "Warnings are about what works but will surprise. Exit 0: nothing failed.",

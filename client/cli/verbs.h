@@ -48,6 +48,7 @@ int verb_token_create(struct cli *cli);
 int verb_token_ls(struct cli *cli);
 int verb_token_revoke(struct cli *cli);
 int verb_join(struct cli *cli);
+int join_by_ssh(struct cli *cli); /* join_ssh.c: `join --ssh` */
 /* up.c: up, down; init.c, join.c; program.c: broker, node */
 int verb_up(struct cli *cli);
 int verb_down(struct cli *cli);

@@ -29,6 +29,43 @@ init_and_join_make_a_mesh_over_tcp() {
                 PLEXUS_TOKEN=$user PLEXUS_URL=plexus://${line#*@} expect 4 status --timeout 5s
 }
 
+# ssh of this test: "near" is this machine, "bare" has no plexus, the broker is out of reach from "cut", "far"
+# does not let us in. What was on its command lines stands in $top/ssh.calls.
+make_ssh() {
+        mkdir -p "$top/ssh"
+        cat >"$top/ssh/ssh" <<END
+#!/bin/sh
+echo "\$*" >>"$top/ssh.calls"
+while [ "\$1" != -- ]; do shift; done
+host=\$2
+shift 3
+case \$host in
+near) exec "$program" "\$@" ;;
+bare) exit 127 ;;
+cut) [ "\$1" = doctor ] && exec "$program" doctor --reach --url plexus://127.0.0.1:1
+     sed 's/@.*/@127.0.0.1:1/' | "$program" "\$@" ;;
+*) echo 'Permission denied (publickey).' >&2; exit 255 ;;
+esac
+END
+        chmod +x "$top/ssh/ssh"
+}
+
+machines_join_by_ssh_and_the_failing_hop_is_named() {
+        make_ssh
+        PATH=$top/ssh:$PATH expect 6 join --ssh cut,near,bare,far --dir "$top/by-ssh" --cpus 1 --no-service --timeout 1s
+        local code=$?
+        started=("$(process_of "$top/by-ssh/up" supervisor)" "${started[@]}")
+        [ "$code" = 0 ] && said out "near  1 cpu · " && said out "joined as $(hostname -s)" &&
+                said out 'bare  FAILED  plexus: it is not installed there' &&
+                said out 'cut  FAILED  tcp: 127.0.0.1 port 1: Connection refused   try: plexus doctor --from cut' &&
+                said out 'far  FAILED  ssh: Permission denied (publickey).' && same "$(wc -l <"$top/out")" 4 &&
+                expect 0 node show "$(hostname -s)" && same "$(grep -c ' join ' "$top/ssh.calls")" 4 &&
+                ! grep -q 'px[a-z]_' "$top/ssh.calls" && expect 0 token ls --no-header &&
+                same "$(grep -c 'ssh-.* yes' "$top/out")" 3 &&
+                expect 2 join --ssh '-oProxyCommand=x' && said err 'not for the shell' &&
+                expect 0 down --dir "$top/by-ssh"
+}
+
 what_init_and_join_started_is_started_again() {
         local broker node id
         id=$(plexus submit --cwd / "${as[@]}" -- sh -c "until [ -e $top/go-on ]; do sleep 0.05; done; exit 6")
@@ -155,4 +192,4 @@ root_gets_services_under_systemd() {
                 same "$(stat -c %a "$top/served")" 700 && grep -q '^User=plexus' "$top/fake/plexus-broker.service"
 }
 
-run_all make_services another_broker
+run_all make_services make_ssh another_broker
