@@ -170,7 +170,8 @@ static void bench_cancel(plexus *px, size_t count, const char *grace)
 static void bench_queue(plexus *px, size_t count)
 {
         static const char *const argv[] = {"/bin/true", NULL};
-        struct plexus_job_spec spec = {.argv = argv, .cwd = "/", .node = "no-such-node"};
+        struct plexus_job_spec spec = {.argv = argv, .cwd = "/", .node = "no-such-node",
+                                       .wait_for_node = true};
         uint64_t *jobs = calloc(count, sizeof *jobs);
         double begin = now_ms();
 
