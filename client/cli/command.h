@@ -91,6 +91,12 @@ const char *cli_next_value(const struct cli *cli, const char *option, size_t *in
 const struct cli_command *cli_command_find(const char *name);
 /* The name in the table nearest to `word`, or NULL when none is near (at most 2 edits, or a prefix). */
 const char *cli_nearest_command(const char *word);
+/* The nearest of the names tried so far; begins as {NULL, least distance that is too far}. */
+struct cli_nearest {
+        const char *name;
+        size_t distance;
+};
+void cli_nearest_try(struct cli_nearest *nearest, const char *word, const char *name);
 
 /* Print one line "plexus VERB: ..." on standard error and give `code` back. */
 int cli_fail(const struct cli *cli, int code, const char *format, ...)

@@ -5,6 +5,7 @@
 
 #include "mesh.h"
 #include "output.h"
+#include "settings.h"
 #include "verbs.h"
 
 /* ---- contexts ------------------------------------------------------------------------------------------ */
@@ -71,10 +72,12 @@ int verb_context_rm(struct cli *cli)
 
 /* ---- what is set ----------------------------------------------------------------------------------------- */
 
+#define OWN_SETTINGS 6
+
 struct setting {
-        const char *name;
+        char name[64];
         char value[1024];
-        char origin[256];
+        char origin[768];
 };
 
 static void get_setting(const void *row, struct output_value *ret_value)
@@ -92,19 +95,27 @@ static void get_origin(const void *row, struct output_value *ret_value)
         ret_value->text = ((const struct setting *)row)->origin;
 }
 
-static const struct output_column setting_columns[] = {
+static const struct output_column origin_columns[] = {
         {"NAME", "name", OUTPUT_TEXT, false, false, get_setting},
         {"VALUE", "value", OUTPUT_TEXT, false, false, get_value},
         {"ORIGIN", "origin", OUTPUT_TEXT, false, false, get_origin},
         {NULL, NULL, OUTPUT_TEXT, false, false, NULL},
 };
+static const struct output_column setting_columns[] = {
+        {"NAME", "name", OUTPUT_TEXT, false, false, get_setting},
+        {"VALUE", "value", OUTPUT_TEXT, false, false, get_value},
+        {"ORIGIN", "origin", OUTPUT_TEXT, true, false, get_origin},
+        {NULL, NULL, OUTPUT_TEXT, false, false, NULL},
+};
 
+static const struct output_kind origin_kind = {"plexus.setting.v1", "settings", origin_columns,
+                                               sizeof(struct setting)};
 static const struct output_kind setting_kind = {"plexus.setting.v1", "settings", setting_columns,
                                                 sizeof(struct setting)};
 
 static bool set_from(struct setting *setting, const char *name, const char *value, const char *origin)
 {
-        setting->name = name;
+        snprintf(setting->name, sizeof setting->name, "%s", name);
         snprintf(setting->value, sizeof setting->value, "%s", value != NULL ? value : "");
         snprintf(setting->origin, sizeof setting->origin, "%s", origin);
         return value != NULL && *value != '\0';
@@ -173,18 +184,16 @@ static void set_up_dir(struct setting *setting)
         set_from(setting, "up.dir", dir, state != NULL && *state == '/' ? "XDG_STATE_HOME" : "default");
 }
 
-int verb_config_show(struct cli *cli)
+/* Those of this call, in OWN_SETTINGS rows. */
+static int set_own(const struct cli *cli, struct setting *settings)
 {
-        struct setting settings[6];
         struct plexus_context *contexts;
         const struct plexus_context *context;
         size_t count;
         int error = plexus_context_list(&contexts, &count);
-        int code;
 
         if (error != PLEXUS_OK)
                 return cli_refused(cli, error, "");
-        memset(settings, 0, sizeof settings);
         context = context_of(cli, &settings[0], contexts, count);
         set_url(cli, &settings[1], context);
         set_token(cli, &settings[2], context);
@@ -194,7 +203,39 @@ int verb_config_show(struct cli *cli)
             !set_from(&settings[4], "color", getenv("NO_COLOR") != NULL ? "never" : "", "NO_COLOR"))
                 set_from(&settings[4], "color", "auto", "default");
         set_up_dir(&settings[5]);
-        code = output_rows(cli, &setting_kind, settings, sizeof settings / sizeof settings[0], NULL);
         plexus_contexts_free(contexts);
+        return 0;
+}
+
+/* Those of `plexus broker` and `plexus node`; what is set nowhere is left to the program. */
+static void set_programs(struct setting *rows, const struct settings *settings)
+{
+        for (size_t i = 0; i < settings->count; i++) {
+                const struct setting_value *value = &settings->values[i];
+                char name[64];
+
+                snprintf(name, sizeof name, "%.20s.%.40s", value->table, value->key);
+                set_from(&rows[i], name, value->value, *value->origin != '\0' ? value->origin : "default");
+        }
+}
+
+int verb_config_show(struct cli *cli)
+{
+        struct settings *settings;
+        struct setting *rows;
+        int code = settings_load(cli, &settings);
+
+        if (code != 0)
+                return code;
+        settings_add_unset(settings);
+        rows = calloc(OWN_SETTINGS + settings->count, sizeof *rows);
+        code = rows == NULL ? cli_fail(cli, CLI_FAULT, "out of memory") : set_own(cli, rows);
+        if (code == 0) {
+                set_programs(rows + OWN_SETTINGS, settings);
+                code = output_rows(cli, cli_has(cli, "origin") ? &origin_kind : &setting_kind, rows,
+                                   OWN_SETTINGS + settings->count, NULL);
+        }
+        free(rows);
+        free(settings);
         return code;
 }

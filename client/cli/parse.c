@@ -41,12 +41,7 @@ static size_t edit_distance(const char *a, const char *b)
         return row[width];
 }
 
-struct nearest {
-        const char *name;
-        size_t distance;
-};
-
-static void nearest_try(struct nearest *nearest, const char *word, const char *name)
+void cli_nearest_try(struct cli_nearest *nearest, const char *word, const char *name)
 {
         size_t distance = edit_distance(word, name);
 
@@ -60,10 +55,10 @@ static void nearest_try(struct nearest *nearest, const char *word, const char *n
 
 const char *cli_nearest_command(const char *word)
 {
-        struct nearest nearest = {NULL, 3};
+        struct cli_nearest nearest = {NULL, 3};
 
         for (size_t i = 0; i < cli_commands_count; i++)
-                nearest_try(&nearest, word, cli_commands[i].name);
+                cli_nearest_try(&nearest, word, cli_commands[i].name);
         return nearest.name;
 }
 
@@ -94,13 +89,13 @@ static const struct cli_option *option_find(const struct cli_command *command, c
 
 static const char *nearest_option(const struct cli_command *command, const char *word)
 {
-        struct nearest nearest = {NULL, 3};
+        struct cli_nearest nearest = {NULL, 3};
 
         for (size_t i = 0; i < CLI_GROUPS_MAX && command->groups[i] != NULL; i++)
                 for (const struct cli_option *o = command->groups[i]; o->name != NULL; o++)
-                        nearest_try(&nearest, word, o->name);
+                        cli_nearest_try(&nearest, word, o->name);
         for (const struct cli_option *o = cli_global_options; o->name != NULL; o++)
-                nearest_try(&nearest, word, o->name);
+                cli_nearest_try(&nearest, word, o->name);
         return nearest.name;
 }
 
@@ -224,12 +219,12 @@ static void print_verbs(FILE *out, const char *noun)
 /* "node drian": the nearest of its verbs. */
 static int unknown_verb(const char *noun, const char *verb)
 {
-        struct nearest nearest = {NULL, 3};
+        struct cli_nearest nearest = {NULL, 3};
         size_t length = strlen(noun);
 
         for (size_t i = 0; verb != NULL && i < cli_commands_count; i++)
                 if (strncmp(cli_commands[i].name, noun, length) == 0 && cli_commands[i].name[length] == ' ')
-                        nearest_try(&nearest, verb, cli_commands[i].name + length + 1);
+                        cli_nearest_try(&nearest, verb, cli_commands[i].name + length + 1);
         if (nearest.name != NULL) {
                 fprintf(stderr, "plexus: there is no command \"%s %s\"; did you mean \"%s %s\"?\n", noun, verb,
                         noun, nearest.name);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "mesh.h"
+#include "settings.h"
 #include "verbs.h"
 
 /* Directory of the running executable. */
@@ -62,32 +63,34 @@ bool program_find(const char *name, char *ret_path, size_t room)
         return false;
 }
 
-static int exec_program(struct cli *cli, const char *name)
+/* Settings of files and the environment become words before those that were given. */
+static int exec_program(struct cli *cli, const char *name, const char *table)
 {
         char path[MESH_PATH_MAX];
-        char **arguments;
-        size_t count = 0;
+        struct settings *settings;
+        char **words;
+        int code;
 
         if (!program_find(name, path, sizeof path))
                 return cli_fail(cli, CLI_FAULT, "%s is not installed beside plexus", name);
-        while (cli->rest[count] != NULL)
-                count++;
-        arguments = calloc(count + 2, sizeof *arguments);
-        if (arguments == NULL)
-                return cli_fail(cli, CLI_FAULT, "out of memory");
-        arguments[0] = path;
-        memcpy(arguments + 1, cli->rest, count * sizeof *arguments);
-        execv(path, arguments);
-        free(arguments);
-        return cli_fail(cli, CLI_FAULT, "%s: %s", path, strerror(errno));
+        code = settings_load(cli, &settings);
+        if (code != 0)
+                return code;
+        words = settings_words(settings, table, path, cli->rest);
+        if (words != NULL)
+                execv(path, words);
+        code = cli_fail(cli, CLI_FAULT, "%s: %s", path, words != NULL ? strerror(errno) : "out of memory");
+        free(words);
+        free(settings);
+        return code;
 }
 
 int verb_broker(struct cli *cli)
 {
-        return exec_program(cli, "plexus-broker");
+        return exec_program(cli, "plexus-broker", "broker");
 }
 
 int verb_node(struct cli *cli)
 {
-        return exec_program(cli, "plexus-node");
+        return exec_program(cli, "plexus-node", "node");
 }

@@ -203,6 +203,11 @@ static const struct cli_option init_options[] = {
         END_OF_OPTIONS,
 };
 
+static const struct cli_option config_options[] = {
+        {0, "origin", NULL, "with the file and line, variable or option each comes from", false},
+        END_OF_OPTIONS,
+};
+
 static const struct cli_option doctor_options[] = {
         {0, "from", "NODE", "go the way from NODE, by ssh, where plexus must be installed", false},
         {0, "reach", NULL, "only as far as the broker's ports; needs no token", false},
@@ -303,7 +308,11 @@ const struct cli_command cli_commands[] = {
         {"context ls", "", "list the meshes you know", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_context_ls},
         {"context use", "NAME", "make a mesh the current one", NULL, {NULL}, 1, 1, CLI_WORDS_CONTEXTS, MESH, verb_context_use},
         {"context rm", "NAME", "forget a mesh and its token", NULL, {NULL}, 1, 1, CLI_WORDS_CONTEXTS, MESH, verb_context_rm},
-        {"config show", "", "what is set, and where it comes from", NULL, {output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_config_show},
+        {"config show", "[options]", "what is set, and where it comes from",
+         "Settings of `plexus broker` and `plexus node` stand in tables [broker] and [node] of plexus.toml and "
+         "conf.d/*.toml, in /etc/plexus for root, else in ~/.config/plexus; `plexus help env` names the variables "
+         "that win over them. One without value is left to the program's default.",
+         {config_options, output_options}, 0, 0, CLI_WORDS_NONE, MESH, verb_config_show},
         {"broker", "[-- OPTION...]", "run the broker itself (services do)", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_broker},
         {"node", "[-- OPTION...]", "run a node itself (services do)", NULL, {NULL}, 0, 0, CLI_WORDS_NONE, MESH, verb_node},
 

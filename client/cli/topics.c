@@ -44,6 +44,8 @@ const struct cli_topic cli_topics[] = {
          "  PLEXUS_URL      broker to use: plexus://host[:port] or local:DIR\n"
          "  PLEXUS_TOKEN    token to use; both win over the current context\n"
          "  PLEXUS_CONTEXT  name of the context to use\n"
+         "  PLEXUS_CONFIG   folder of plexus.toml and conf.d/\n"
+         "  PLEXUS_BROKER_KEY, PLEXUS_NODE_KEY   win over KEY in [broker] and [node] there: PLEXUS_NODE_CPUS\n"
          "  PLEXUS_TRACE    1 = print each message to standard error\n"
          "  NO_COLOR        no colours\n"
          "\n"
