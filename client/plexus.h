@@ -201,7 +201,8 @@ struct plexus_job_spec {
 };
 
 /* The id of one task of an array, and what it is made of; written 1042.7. The job of a job that is no
- * task is itself. */
+ * task is itself. Limits: array is the id of a job below 2^40, task a number below 8,388,608; others are
+ * a mistake of the program and end it. */
 PLEXUS_API uint64_t plexus_task_id(uint64_t array, uint32_t task);
 PLEXUS_API bool plexus_id_is_task(uint64_t id);
 PLEXUS_API uint64_t plexus_id_job(uint64_t id);

@@ -36,7 +36,7 @@ static bool line_goes_before(const struct row_job *a, const struct row_job *b)
                 return expires_ms(a) < expires_ms(b);
         if (px_id_job(a->id) != px_id_job(b->id))
                 return px_id_job(a->id) < px_id_job(b->id);
-        return px_id_is_task(a->id) && !px_id_is_task(b->id) ? true : a->id < b->id && px_id_is_task(a->id) == px_id_is_task(b->id);
+        return px_id_is_task(a->id) != px_id_is_task(b->id) ? px_id_is_task(a->id) : a->id < b->id;
 }
 
 static const struct row_job *lined_job(struct sim *sim, const struct line *line, size_t at)

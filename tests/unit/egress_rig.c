@@ -556,6 +556,15 @@ struct rig_peer *rig_connect(enum rig_who who)
         return connect_peer(who, 1000);
 }
 
+void rig_running(struct rig_peer **ret_node, struct rig_peer **ret_user)
+{
+        rig_start();
+        *ret_node = rig_connect(RIG_NODE);
+        if (ret_user != NULL)
+                *ret_user = rig_connect(RIG_USER);
+        rig_open(1, RIG_USER, 1);
+}
+
 struct rig_peer *rig_connect_slow(enum rig_who who)
 {
         return connect_peer(who, 1);

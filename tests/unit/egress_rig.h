@@ -71,7 +71,10 @@ uint64_t rig_events(uint64_t job, enum rig_who owner, uint32_t count);
 /* ---- peers -------------------------------------------------------------------------------------------- */
 
 struct rig_peer *rig_connect(enum rig_who who);
-/* The same, taking over only one message ahead of those that the test takes. */
+/* How most stories begin: started, a node and a user connected, the user's job 1 in its first attempt. ret_user may be
+ * NULL: no user. */
+void rig_running(struct rig_peer **ret_node, struct rig_peer **ret_user);
+/* As rig_connect(), taking over only one message ahead of those that the test takes. */
 struct rig_peer *rig_connect_slow(enum rig_who who);
 /* A subscriber to everything on `events`; returns when it is counted, with the number it was told. */
 struct rig_peer *rig_subscribe(struct px_m_pub_events *ret_first);

@@ -10,9 +10,7 @@ TEST(output_is_acknowledged_and_stored)
         struct rig_peer *node;
         struct px_log_ack ack;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, NULL);
         rig_log(node, 1, 1, OUT, 0, "hello", false);
         ack = rig_ack(node);
         EXPECT_U64(ack.job.value, 1);
@@ -25,9 +23,7 @@ TEST(a_flush_that_was_asked_for_comes_at_once)
 {
         struct rig_peer *node;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, NULL);
         rig_log(node, 1, 1, OUT, 0, "hello", true);
         EXPECT_U64(rig_ack(node).stored, 5);
 }
@@ -37,9 +33,7 @@ TEST(duplicates_overlaps_and_gaps_leave_each_byte_once)
         struct rig_peer *node;
         struct rig_peer *user;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, NULL);
         rig_log(node, 1, 1, OUT, 0, "abcd", false);
         EXPECT_U64(rig_ack(node).received, 4);
         rig_log(node, 1, 1, OUT, 0, "abcd", false);
@@ -93,9 +87,7 @@ TEST(the_end_of_output_is_confirmed_when_all_is_stored)
 {
         struct rig_peer *node;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, NULL);
         rig_log(node, 1, 1, OUT, 0, "abcd", false);
         EXPECT(!rig_ack(node).closed);
         rig_final(node, 1, 1, 8, 0, 0);
@@ -111,9 +103,7 @@ TEST(a_restart_goes_on_where_the_output_stood)
         struct rig_peer *node;
         struct rig_peer *user;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, NULL);
         rig_log(node, 1, 1, OUT, 0, "before ", true);
         rig_stored(node, 7);
         rig_restart();
@@ -158,9 +148,7 @@ TEST(a_dropped_middle_is_skipped_and_stated)
         struct rig_peer *node;
         struct rig_peer *user;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, NULL);
         rig_log(node, 1, 1, OUT, 0, "head", false);
         EXPECT_U64(rig_ack(node).received, 4);
         rig_final(node, 1, 1, 108, 4, 100);
@@ -180,9 +168,7 @@ TEST(streams_of_one_attempt_are_apart)
 {
         struct rig_peer *node;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, NULL);
         rig_log(node, 1, 1, OUT, 0, "abc", true);
         EXPECT_INT(rig_ack(node).stream, OUT);
         rig_log(node, 1, 1, ERR, 0, "e", true);

@@ -56,10 +56,7 @@ TEST(a_follower_goes_on_with_the_next_attempt)
         struct rig_peer *user;
         struct px_m_stream_attempt attempt;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        user = rig_connect(RIG_USER);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, &user);
         rig_log(node, 1, 1, OUT, 0, "first", true);
         rig_stored(node, 5);
         rig_follow(user, 1, 1, 1000);
@@ -93,10 +90,7 @@ TEST(the_end_of_a_fenced_attempt_names_the_last_one)
         struct rig_peer *user;
         struct px_m_stream_end end;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        user = rig_connect(RIG_USER);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, &user);
         rig_log(node, 1, 1, OUT, 0, "first", true);
         rig_stored(node, 5);
         rig_open_stream(user, &again);
@@ -118,10 +112,7 @@ TEST(credit_stops_a_stream_and_lets_it_go_on)
         struct rig_peer *node;
         struct rig_peer *user;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        user = rig_connect(RIG_USER);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, &user);
         rig_log(node, 1, 1, OUT, 0, "abcdefghij", true);
         rig_stored(node, 10);
         rig_follow(user, 1, 1, 4);
@@ -147,10 +138,7 @@ TEST(a_follower_that_opens_again_at_its_offset_gets_each_byte_once)
                                         .follow = true,
                                         .credit_bytes = 1000};
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        user = rig_connect(RIG_USER);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, &user);
         rig_log(node, 1, 1, OUT, 0, "abcdef", true);
         rig_stored(node, 6);
         rig_follow(user, 1, 1, 3);
@@ -174,10 +162,7 @@ TEST(a_tail_begins_before_the_end)
         struct rig_peer *node;
         struct rig_peer *user;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        user = rig_connect(RIG_USER);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, &user);
         rig_log(node, 1, 1, OUT, 0, "abcdef", true);
         rig_stored(node, 6);
         rig_open_stream(user, &(struct px_m_stream_open){.stream = 1,
@@ -381,10 +366,7 @@ TEST(progress_is_told_now_and_to_those_who_come_later)
         struct rig_peer *user;
         struct px_m_stream_progress progress;
 
-        rig_start();
-        node = rig_connect(RIG_NODE);
-        user = rig_connect(RIG_USER);
-        rig_open(1, RIG_USER, 1);
+        rig_running(&node, &user);
         say_progress(node, 1, 500, "half");
         rig_expect_silence(node);
         for (uint32_t stream = 1; stream <= 2; stream++) {
